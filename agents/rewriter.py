@@ -1,0 +1,96 @@
+"""The rewriter: revises a prompt from a sample of its errors (SAGE's `random`, ALGORITHMS section 1.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from pydantic import BaseModel, Field
+
+from ..tasks.prompt import Prompt, placeholders
+from ..tasks.task import Task
+from ..traces.rows import Record
+from . import playbook
+from .ask import AgentDesk, fenced, prompt_text
+from .operators import Situation
+
+ERRORS_SHOWN = 8
+
+
+class Rewrite(BaseModel):
+    """What the agent model is asked for."""
+
+    diagnosis: str = Field(description="What the failures have in common, in one or two sentences.")
+    prompt: str = Field(description="The full revised prompt.")
+
+
+async def rewrite(
+    situation: Situation,
+    known: Collection[str],
+    desk: AgentDesk | None,
+    *,
+    iteration: int,
+    index: int,
+    tried: Sequence[str] = (),
+) -> Prompt | None:
+    """A revised prompt of an id not in `known`, made from the situation's prompt and its own sample of errors.
+
+    Asks the agent model where there is one; what it returns must keep placeholders, locked texts and labels.
+    Otherwise, or where its reply is of no use, the playbook edits. None where neither has anything new.
+    """
+    if desk is not None:
+        child = await _asked(situation, desk, iteration, index, tried)
+        if child is not None and child.id not in known:
+            return child
+    return playbook.edit(situation, known)
+
+
+async def _asked(s: Situation, desk: AgentDesk, iteration: int, index: int, tried: Sequence[str]) -> Prompt | None:
+    failures = [r for r in s.records if r.score is not None and r.score < 1.0]
+    sample = [failures[int(i)] for i in s.rng.permutation(len(failures))[:ERRORS_SHOWN]]
+    known_fields = s.task.fields
+    message = prompt_text(
+        "rewrite",
+        prompt=fenced(s.prompt.system, cap=8000),
+        failures=[_shown(s.task, record) for record in sample],
+        failed=len(failures),
+        measured=len(s.records),
+        labels=s.task.labels,
+        placeholders=[f"{{{name}}}" for name in sorted(placeholders(s.prompt.system, known_fields))],
+        locked=s.task.locked,
+        tried=[fenced(text, cap=300) for text in tried],
+    )
+    reply = await desk.ask(
+        Rewrite, [{"role": "user", "content": message}], role="rewriter", iteration=iteration, index=index
+    )
+    if reply is None:
+        return None
+    child = s.prompt.edited(text=repaired(s.task, s.prompt, reply.prompt.strip()), origin="rewrite")
+    return None if s.task.violations(child) or not child.system.strip() else child
+
+
+def repaired(task: Task, parent: Prompt, text: str) -> str:
+    """`text` with what it lost put back: placeholders of the parent, and the labels where it names too few."""
+    lost = placeholders(parent.system, task.fields) - placeholders(text, task.fields)
+    if "labels" in lost or (task.labels and not _names_all(task.labels, text, task)):
+        text += "\nAnswer with one of: " + ("{labels}" if "labels" in lost else ", ".join(task.labels)) + "."
+        lost.discard("labels")
+    for name in sorted(lost):
+        text += f"\n{name}: {{{name}}}"
+    for locked in task.locked:
+        if locked in parent.system and locked not in text:
+            text += f"\n{locked}"
+    return text
+
+
+def _names_all(labels: Sequence[str], text: str, task: Task) -> bool:
+    return "labels" in placeholders(text, task.fields) or all(label.lower() in text.lower() for label in labels)
+
+
+def _shown(task: Task, record: Record) -> dict[str, str]:
+    example = task.example(record.example_id)
+    return {
+        "input": fenced(example.input),
+        "output": fenced(record.output, cap=600),
+        "expected": fenced(str(example.expected), cap=600),
+        "feedback": fenced(record.feedback, cap=300),
+    }

@@ -1,0 +1,238 @@
+"""The validator: measures candidates against the champion and says which is accepted. It asks no language model.
+
+Screen all candidates on a small panel, race the most promising ones on growing blocks of fresh examples, then look
+on the holdout split whether the winner breaks what worked (ALGORITHMS section 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from ..errors import BudgetExceeded
+from ..evaluation.evaluator import Evaluator, Job, paired_differences
+from ..evaluation.panels import Panels, without_demos
+from ..evaluation.preservation import Preservation, preservation
+from ..evaluation.screening import Advantage, advantage
+from ..evaluation.sequential import PairedTest, probability_better
+from ..evaluation.spending import candidate_alpha
+from ..tasks.example import Example
+from ..tasks.prompt import Prompt
+
+Accept = Literal["likely", "significant", "argmax"]
+
+
+@dataclass(frozen=True)
+class ValidationRules:
+    """How candidates are measured and accepted.
+
+    `accept`: `likely` takes a candidate whose probability of being better reaches `confidence`; `significant`
+    spends an error rate of 5 % over all candidates of the run (anytime-valid); `argmax` takes the higher mean, as
+    SPO does. A finalist is out as soon as its probability of being better falls under `drop_below`.
+    """
+
+    finalists: int = 2
+    block: int = 24
+    max_race: int = 96
+    holdout: int = 60
+    accept: Accept = "likely"
+    confidence: float = 0.8
+    clearly_better: float = 0.99
+    drop_below: float = 0.3
+    max_regression: float = 0.05
+    max_missing: float = 0.10
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one candidate: accepted or not, why in words, and the figures behind it."""
+
+    prompt_id: str
+    accepted: bool
+    outcome: str
+    reason: str
+    stats: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The verdicts of one iteration, in the order of the candidates; `budget_spent` where money cut it short."""
+
+    champion: Prompt
+    verdicts: list[Verdict]
+    budget_spent: bool = False
+
+
+@dataclass
+class Validator:
+    """Validates candidates of one run. `flip_rate` is what A/A runs of the seed prompt showed."""
+
+    evaluator: Evaluator
+    panels: Panels
+    rules: ValidationRules = ValidationRules()
+    flip_rate: float = 0.0
+    deterministic: bool = True
+
+    async def validate(self, champion: Prompt, candidates: Sequence[Prompt], *, index: int = 0) -> Outcome:
+        """Measure the candidates against the champion. `index` counts the run's candidates before these."""
+        verdicts: dict[str, Verdict] = {}
+        try:
+            screened = await self._screen(champion, candidates)
+        except BudgetExceeded as stop:
+            return Outcome(champion, [_not_measured(c, str(stop)) for c in candidates], budget_spent=True)
+        for candidate in candidates[len(screened) :]:
+            verdicts[candidate.id] = _not_measured(candidate, "the budget had no room to screen it")
+        ranked = sorted(screened.items(), key=lambda item: -item[1].rank)
+        finalists = [c for c, a in ranked if a.promising][: self.rules.finalists]
+        for candidate, shown in screened.items():
+            if candidate not in finalists:
+                verdicts[candidate.id] = Verdict(
+                    candidate.id, False, "screened out", _screen_words(shown), {"screen": asdict(shown)}
+                )
+        spent = len(screened) < len(candidates)
+        races, cut = await self._race(champion, finalists)
+        order = sorted(finalists, key=lambda c: -probability_better(races[c]) if races[c] else 0.0)
+        winner: Prompt | None = None
+        for candidate in order:
+            base = {"screen": asdict(screened[candidate]), **_race_stats(races[candidate])}
+            rank = index + list(candidates).index(candidate) + 1
+            if winner is not None:
+                verdict = Verdict(candidate.id, False, "second best", "another finalist was accepted", base)
+            elif not self._passes(races[candidate], rank):
+                verdict = Verdict(candidate.id, False, "not better", _race_words(races[candidate]), base)
+            else:
+                verdict, ran_out = await self._guard(champion, candidate, races[candidate], rank, base)
+                cut = cut or ran_out
+                winner = candidate if verdict.accepted else None
+            verdicts[candidate.id] = verdict
+        return Outcome(winner or champion, [verdicts[c.id] for c in candidates], budget_spent=spent or cut)
+
+    # -- screen ----------------------------------------------------------------------------------------------
+
+    async def _screen(self, champion: Prompt, candidates: Sequence[Prompt]) -> dict[Prompt, Advantage]:
+        """The advantage of each candidate the budget had room for, in their order."""
+        panel = self.panels.panel
+        measured = await self.evaluator.measure(*(Job(p, panel) for p in (champion, *candidates)))
+        ids = {e.id for e in panel}
+        before = [r for r in self.evaluator.records(champion.id, "search") if r.example_id in ids]
+        return {
+            candidate: advantage(
+                self.evaluator.task,
+                [r for r in self.evaluator.records(candidate.id, "search") if r.example_id in ids],
+                before,
+            )
+            for candidate in candidates[: max(0, measured - 1)]
+        }
+
+    # -- race ------------------------------------------------------------------------------------------------
+
+    async def _race(self, champion: Prompt, finalists: Sequence[Prompt]) -> tuple[dict[Prompt, list[float]], bool]:
+        """Paired differences of each finalist on the blocks it was raced on, and whether the budget cut it short."""
+        differences: dict[Prompt, list[float]] = {c: [] for c in finalists}
+        running = list(finalists)
+        track = self.panels.race[: self.rules.max_race]
+        if not track:  # a tiny search split has nothing beside its panel
+            track = self.panels.panel
+        for start in range(0, len(track), self.rules.block):
+            if not running:
+                break
+            block = without_demos(track[start : start + self.rules.block], champion, *running)
+            jobs = [Job(p, block) for p in (champion, *running)]
+            if not self.evaluator.affordable(*jobs):
+                return differences, True
+            await self.evaluator.measure(*jobs)
+            before = self.evaluator.scores(champion.id, block)
+            for candidate in running:
+                after = self.evaluator.scores(candidate.id, block)
+                differences[candidate] += paired_differences(after, before)
+            running = [c for c in running if self._still_open(differences[c])]
+        return differences, False
+
+    def _still_open(self, differences: Sequence[float]) -> bool:
+        return self.rules.drop_below <= probability_better(differences) < self.rules.clearly_better
+
+    def _passes(self, differences: Sequence[float], rank: int) -> bool:
+        if not differences:
+            return False
+        if self.rules.accept == "argmax":
+            return sum(differences) > 0
+        if self.rules.accept == "significant":
+            return PairedTest().after(differences).p_ahead <= candidate_alpha(rank)
+        return probability_better(differences) >= self.rules.confidence
+
+    # -- preservation ----------------------------------------------------------------------------------------
+
+    async def _guard(
+        self, champion: Prompt, candidate: Prompt, race: list[float], rank: int, stats: dict[str, Any]
+    ) -> tuple[Verdict, bool]:
+        """Look at the holdout (and the user's preserve set) before accepting."""
+        task = self.evaluator.task
+        guard = task.holdout[: self.rules.holdout]
+        jobs = [Job(p, guard, "holdout") for p in (champion, candidate)]
+        jobs += [Job(p, task.preserve, "preserve") for p in (champion, candidate) if task.preserve]
+        if not self.evaluator.affordable(*jobs):
+            reason = "looked better in the race, but the budget had no room for the holdout check"
+            return Verdict(candidate.id, False, "not measured", reason, stats), True
+        await self.evaluator.measure(*jobs)
+        held = self._compared(champion, candidate, guard)
+        both = [*race, *held]
+        stats = {**stats, **_race_stats(both), "holdout": _counts(held)}
+        if len(held) < (1 - self.rules.max_missing) * len(guard):
+            reason = f"{len(guard) - len(held)} of {len(guard)} holdout answers are missing"
+            return Verdict(candidate.id, False, "inconclusive", reason, stats), False
+        checks = [self._preserved(held, required=False)]
+        if task.preserve:
+            handled = tuple(e for e in task.preserve if self.evaluator.scores(champion.id, [e]).get(e.id) == 1.0)
+            checks.append(self._preserved(self._compared(champion, candidate, handled), required=True))
+        for check in checks:
+            if check.rejected:
+                reason = f"breaks {check.broken} and fixes {check.fixed} of {check.handled} guarded examples"
+                return Verdict(candidate.id, False, "breaks too much", reason, stats), False
+        if not self._passes(both, rank):
+            return Verdict(candidate.id, False, "not better", _race_words(both), stats), False
+        return Verdict(candidate.id, True, "accepted", _race_words(both), stats), False
+
+    def _compared(self, champion: Prompt, candidate: Prompt, examples: Sequence[Example]) -> list[float]:
+        scores = self.evaluator.scores
+        return paired_differences(scores(candidate.id, examples), scores(champion.id, examples))
+
+    def _preserved(self, differences: Sequence[float], *, required: bool) -> Preservation:
+        return preservation(
+            fixed=sum(d > 0 for d in differences),
+            broken=sum(d < 0 for d in differences),
+            handled=len(differences),
+            flip_rate=self.flip_rate if required else 0.0,
+            deterministic=self.deterministic,
+            max_regression=self.rules.max_regression,
+            required=required,
+        )
+
+
+def _not_measured(candidate: Prompt, reason: str) -> Verdict:
+    return Verdict(candidate.id, False, "not measured", reason)
+
+
+def _counts(differences: Sequence[float]) -> dict[str, int]:
+    fixed, broken = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
+    return {"n": len(differences), "fixed": fixed, "broken": broken}
+
+
+def _race_stats(differences: Sequence[float]) -> dict[str, Any]:
+    if not differences:
+        return {"race": {"n": 0, "fixed": 0, "broken": 0}}
+    gain = sum(differences) / len(differences)
+    return {"race": {**_counts(differences), "gain": gain, "better": probability_better(differences)}}
+
+
+def _race_words(differences: Sequence[float]) -> str:
+    if not differences:
+        return "no fresh example to compare on"
+    fixed, broken = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
+    chance = probability_better(differences)
+    return f"fixed {fixed}, broke {broken} of {len(differences)}: better with probability {chance:.2f}"
+
+
+def _screen_words(shown: Advantage) -> str:
+    by = "" if shown.likelihood is None else f", log-likelihood {shown.likelihood:+.2f}"
+    return f"score {shown.score:+.2f}{by} on {shown.n} panel examples"

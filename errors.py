@@ -1,0 +1,81 @@
+"""The error hierarchy. Every message says what is wrong, where, and what to do about it.
+
+`exit_code` is what the command line returns: 1 failure, 2 the user can mend the call, 3 the budget is too
+small to conclude anything, 75 interrupted and resumable.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SageError(Exception):
+    """Base of every error raised on purpose by sage-spo."""
+
+    exit_code = 1
+
+
+class UsageError(SageError):
+    """The call itself cannot be carried out as given; the message names the setting and the mend."""
+
+    exit_code = 2
+
+
+class TaskError(UsageError):
+    """A task, data file, split or metric is unusable; the message names file, line and field."""
+
+
+class BudgetError(UsageError):
+    """A budget that cannot be read or enforced (unknown unit, not positive, unknown price)."""
+
+
+class ModelSetupError(UsageError):
+    """A model cannot be used as named: unknown provider, missing key, missing weights."""
+
+
+class StoreError(UsageError):
+    """The run store or its folder cannot be used, or holds no such run."""
+
+
+class ModelError(SageError):
+    """A model call failed for good (after the retry layer gave up, or with an error not worth retrying)."""
+
+
+class TransientModelError(ModelError):
+    """A model call failed in a way that may pass: 429, 5xx, time-out, connection reset.
+
+    `retry_after` is the server's own wish in seconds, when it gave one.
+    `spent` tells whether the attempt may have cost tokens (it was sent and not refused).
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, spent: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.spent = spent
+
+
+class BudgetExceeded(SageError):
+    """The budget has no room for the next call. The run ends cleanly with the best it has."""
+
+
+class BudgetTooSmall(SageError):
+    """The budget cannot pay certification plus one race; nothing was spent."""
+
+    exit_code = 3
+
+
+class SandboxError(SageError):
+    """Code could not be run isolated."""
+
+
+class RunInterrupted(SageError):
+    """The run was stopped on request; it can be resumed."""
+
+    exit_code = 75
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """` Did you mean 'x'?` for the closest known name, or an empty string."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean '{matches[0]}'?" if matches else ""

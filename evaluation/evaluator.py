@@ -1,0 +1,175 @@
+"""Measuring prompts on examples: what is asked, what came of it, kept as records of the run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..errors import BudgetExceeded
+from ..seeding import digest
+from ..tasks.example import Example
+from ..tasks.prompt import Prompt
+from ..tasks.target import Output, Target
+from ..tasks.task import SplitName, Task
+from ..traces.rows import Answer, Record
+from .ledger import Role
+from .paid_calls import PaidCalls, PaidRequest
+
+Scores = Mapping[str, float | None]
+"""Score by example id; None where it is missing."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One prompt to be measured on some examples of one split; `repeat` is the index of the draw."""
+
+    prompt: Prompt
+    examples: Sequence[Example]
+    split: SplitName = "search"
+    repeat: int = 0
+
+
+@dataclass
+class Evaluator:
+    """Measures prompts of one task on one target, for one run.
+
+    Every record carries the step of the run in which it was first made. A step that is run again after a crash
+    calls `begin` first, which forgets what the step had measured: the answers are still there and free, and the
+    step sees exactly what it saw the first time.
+    """
+
+    task: Task
+    target: Target
+    calls: PaidCalls
+    cache_scope: str = ""
+    """Separates caches on purpose (the arms of a comparison); empty for the cache that all runs share."""
+    on_record: Callable[[Record], None] = lambda record: None
+    step: int = 0
+    _records: dict[str, dict[tuple[str, int], Record]] = field(default_factory=dict)
+    _prompts: dict[str, Prompt] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._limit = asyncio.Semaphore(self.target.concurrency)
+
+    async def restore(self) -> None:
+        """Load the records of earlier processes of this run."""
+        for record in await self.calls.store.records(self.calls.run_id):
+            self._records.setdefault(record.prompt_id, {})[record.example_id, record.repeat] = record
+
+    def begin(self, step: int) -> None:
+        """Enter a step of the run: forget records of this and later steps (see the class)."""
+        self.step = step
+        for prompt_id, records in self._records.items():
+            self._records[prompt_id] = {key: r for key, r in records.items() if r.step < step}
+
+    async def measure(self, *jobs: Job, role: Role = "target") -> int:
+        """Measure the jobs, in order and as many as the budget has room for; returns how many that were.
+
+        A job is measured whole or not at all. Raises BudgetExceeded when not even the first one fits.
+        """
+        wanted = [self._requests(job, role) for job in jobs]
+        fitting = self._fitting(wanted, role)
+        if jobs and not fitting:
+            raise BudgetExceeded("no room for another block of target calls")
+        pairs = [pair for requests in wanted[:fitting] for pair in requests]
+        answers = await self.calls.ask(
+            [request for _, _, request in pairs], role=role, iteration=self.step, limit=self._limit
+        )
+        for (job, example, request), answer in zip(pairs, answers, strict=True):
+            self._keep(job, example, request.key, answer)
+        await self.calls.store.flush()
+        return fitting
+
+    def records(self, prompt_id: str, split: SplitName | None = None) -> list[Record]:
+        """What this run measured of a prompt, in the order it was measured."""
+        return [r for r in self._records.get(prompt_id, {}).values() if split is None or r.split == split]
+
+    def scores(self, prompt_id: str, examples: Iterable[Example], repeat: int = 0) -> dict[str, float | None]:
+        """Scores of a prompt on those of the examples that were measured."""
+        records = self._records.get(prompt_id, {})
+        return {e.id: records[e.id, repeat].score for e in examples if (e.id, repeat) in records}
+
+    def all_scores(self, splits: Iterable[SplitName]) -> dict[str, dict[tuple[str, int], float]]:
+        """For each prompt its scores by (example id, repeat) on the named splits, missing ones left out."""
+        wanted = set(splits)
+        return {
+            prompt_id: {key: r.score for key, r in records.items() if r.split in wanted and r.score is not None}
+            for prompt_id, records in self._records.items()
+        }
+
+    def affordable(self, *jobs: Job, role: Role = "target") -> bool:
+        """Whether all the jobs fit the budget now; what the run has already is free."""
+        wanted = [self._requests(job, role) for job in jobs]
+        return self._fitting(wanted, role) == len(jobs)
+
+    def _fitting(self, wanted: Sequence[list[tuple[Job, Example, PaidRequest]]], role: Role) -> int:
+        keys: list[str] = []
+        for index, requests in enumerate(wanted):
+            keys += [request.key for _, _, request in requests]
+            if not self.calls.ledger.room_for(role, self.calls.unpaid(keys)):
+                return index
+        return len(wanted)
+
+    def _requests(self, job: Job, role: Role) -> list[tuple[Job, Example, PaidRequest]]:
+        return [(job, example, self._request(job.prompt, example, job.repeat, role)) for example in job.examples]
+
+    def _request(self, prompt: Prompt, example: Example, repeat: int, role: Role) -> PaidRequest:
+        request = self.target.request(prompt, example)
+        # A stochastic target's answers belong to one sample stream, the run's seed; certification never takes
+        # another run's answers.
+        stream = f"stream {self.calls.seed}" if self.target.stochastic else ""
+        scope = self.calls.run_id if role == "certification" else self.cache_scope
+
+        async def send() -> Answer:
+            return _answer(await self.target(prompt, example, repeat))
+
+        return PaidRequest(
+            key=digest(request.fingerprint, repeat, stream, scope),
+            send=send,
+            max_input_tokens=request.max_input_tokens,
+            max_output_tokens=request.max_output_tokens,
+            price=self.target.price,
+        )
+
+    def _keep(self, job: Job, example: Example, key: str, answer: Answer | None) -> None:
+        known = self._records.setdefault(job.prompt.id, {})
+        if (example.id, job.repeat) in known:
+            return
+        score = self.task.metric(answer.text, example) if answer else None
+        record = Record(
+            run_id=self.calls.run_id,
+            prompt_id=job.prompt.id,
+            example_id=example.id,
+            repeat=job.repeat,
+            split=job.split,
+            key=key,
+            score=score.value if score else None,
+            output=answer.text if answer else "",
+            feedback=score.feedback if score else "the call failed",
+            tokens=(answer.input_tokens or 0) + (answer.output_tokens or 0) if answer else 0,
+            label_logprobs=answer.label_logprobs if answer else None,
+            step=self.step,
+        )
+        known[example.id, job.repeat] = record
+        self.calls.store.add(record)
+        self.on_record(record)
+
+
+def paired_differences(candidate: Scores, champion: Scores, leave_out: Iterable[str] = ()) -> list[float]:
+    """candidate - champion on the examples that both have, in the candidate's order; missing ones drop out."""
+    skip = set(leave_out)
+    pairs = ((score, champion.get(i)) for i, score in candidate.items() if i not in skip)
+    return [a - b for a, b in pairs if a is not None and b is not None]
+
+
+def _answer(output: Output) -> Answer:
+    return Answer(
+        key="",
+        text=output.text,
+        input_tokens=output.usage.input_tokens,
+        output_tokens=output.usage.output_tokens,
+        latency=output.latency,
+        label_logprobs=output.label_logprobs,
+        decoding=output.decoding,
+    )

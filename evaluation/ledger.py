@@ -1,0 +1,206 @@
+"""One budget for a whole run: reserved before a call is sent, settled after, overrun by nobody.
+
+Two kinds of limit. Logical calls (`target_calls`, `agent_calls`) are taken for a whole block of calls before its
+first one, so that whether a block fits never depends on the order in which answers arrive. Tokens and dollars are
+reserved per attempt at an upper bound and settled at what the provider counted; where the room is only held by
+attempts still under way, a reservation waits for them to settle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from ..errors import BudgetExceeded
+from ..traces.rows import Call
+from .budget import Budget
+
+Role = Literal["target", "agent", "judge", "certification"]
+COUNTED_AS = {
+    "target": "target_calls",
+    "certification": "target_calls",
+    "agent": "agent_calls",
+    "judge": "agent_calls",
+}
+RESEND_SHARE = 0.02
+"""Share of tokens and dollars kept for what was in flight at a crash and may have to be paid twice."""
+
+
+@dataclass
+class Spend:
+    """What one role has spent. `calls` are logical calls; tokens and dollars count every attempt."""
+
+    calls: int = 0
+    cached: int = 0
+    missing: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass
+class Charge:
+    """Tokens of one attempt: first its upper bound, after `settle` what it took."""
+
+    input_tokens: int
+    output_tokens: int
+    price: tuple[float, float] | None = None
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def usd(self) -> float:
+        """US dollars, 0 where the price is unknown (a USD budget is refused then)."""
+        if self.price is None:
+            return 0.0
+        return (self.input_tokens * self.price[0] + self.output_tokens * self.price[1]) / 1e6
+
+    def settle(self, input_tokens: int | None, output_tokens: int | None) -> None:
+        """Replace the bound by what the provider counted; a number it left out stays at its bound."""
+        self.input_tokens = self.input_tokens if input_tokens is None else input_tokens
+        self.output_tokens = self.output_tokens if output_tokens is None else output_tokens
+
+
+class Ledger:
+    """The budget of one run and what was spent of it, by role.
+
+    `seconds_before` is the working time of earlier processes of the same run.
+    """
+
+    def __init__(
+        self, budget: Budget, *, seconds_before: float = 0.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.budget = budget
+        self.spend: defaultdict[str, Spend] = defaultdict(Spend)
+        self._clock = clock
+        self._started = clock() - seconds_before
+        self._held: defaultdict[str, float] = defaultdict(float)
+        self._in_flight: defaultdict[str, float] = defaultdict(float)
+        self._lost: defaultdict[str, float] = defaultdict(float)
+        self._resend = {
+            name: RESEND_SHARE * limit for name, limit in budget.limits().items() if name in ("tokens", "usd")
+        }
+        self._settled = asyncio.Condition()
+
+    def restore(self, calls: Iterable[Call], *, restarts: int = 0, in_flight: int = 0) -> None:
+        """Take up the journal of earlier processes of this run.
+
+        Each of `restarts` may have lost `in_flight` calls that were paid but not committed; they are taken to
+        have cost what the run's calls cost on average, and are met from the share kept for them first.
+        """
+        for call in calls:
+            spend = self.spend[call.role]
+            spend.calls += 1
+            spend.cached += call.cached
+            spend.missing += call.missing
+            spend.input_tokens += call.input_tokens
+            spend.output_tokens += call.output_tokens
+            spend.usd += call.usd
+        paid = sum(s.calls - s.cached for s in self.spend.values())
+        if restarts and paid:
+            share = restarts * in_flight / paid
+            self._lost["tokens"] = share * sum(s.tokens for s in self.spend.values())
+            self._lost["usd"] = share * sum(s.usd for s in self.spend.values())
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    @property
+    def seconds(self) -> float:
+        """Working time of the run so far, earlier processes included."""
+        return self._clock() - self._started
+
+    def spent(self, name: str) -> float:
+        """What is spent of one limit, by its name in `Budget`."""
+        if name == "minutes":
+            return self.seconds / 60
+        if name in ("target_calls", "agent_calls"):
+            return sum(s.calls for role, s in self.spend.items() if COUNTED_AS[role] == name)
+        return sum(getattr(s, name) for s in self.spend.values())
+
+    def left(self, name: str, role: Role = "target") -> float:
+        """What `role` may still spend of one limit; infinite where there is none."""
+        limit = getattr(self.budget, name)
+        if limit is None:
+            return float("inf")
+        held = 0.0 if role == "certification" else self._held[name]
+        resends = max(self._resend.get(name, 0.0), self._lost[name])
+        return limit - self.spent(name) - self._in_flight[name] - held - resends
+
+    def report(self) -> dict[str, Any]:
+        """Plain values: what was spent in total and by role, and the limits."""
+        names = ("target_calls", "agent_calls", "tokens", "usd", "minutes")
+        return {
+            "limits": self.budget.limits(),
+            "spent": {name: self.spent(name) for name in names},
+            "by_role": {role: asdict(spend) for role, spend in self.spend.items()},
+        }
+
+    # -- spending --------------------------------------------------------------------------------------------
+
+    def hold_for_certification(self, *, calls: int, tokens: int, usd: float) -> None:
+        """Keep back what certification needs at most; only role `certification` may use it."""
+        self._held.update(target_calls=calls, tokens=tokens, usd=usd)
+        if self.budget.minutes is not None:
+            # Its share of the calls is the best guess of its share of the time; a fifth where calls are unlimited.
+            share = calls / self.budget.target_calls if self.budget.target_calls else 0.2
+            self._held["minutes"] = self.budget.minutes * min(share, 0.5)
+
+    def room_for(self, role: Role, calls: int) -> bool:
+        """Whether that many more logical calls of this role fit now."""
+        return self.left(COUNTED_AS[role], role) >= calls and self.left("minutes", role) > 0
+
+    def take(self, role: Role, calls: int) -> None:
+        """Count `calls` logical calls, all or none. Raises BudgetExceeded where they do not fit."""
+        if calls and not self.room_for(role, calls):
+            if self.left("minutes", role) <= 0:
+                raise BudgetExceeded(f"the time is used up ({self.budget.minutes:g} minutes)")
+            name = COUNTED_AS[role]
+            raise BudgetExceeded(f"{calls} more needed of {name}, {max(0, int(self.left(name, role)))} left")
+        self.spend[role].calls += calls
+
+    def give_back(self, role: Role, calls: int) -> None:
+        """Undo `take` for calls that were never made."""
+        self.spend[role].calls -= calls
+
+    @asynccontextmanager
+    async def attempt(self, role: Role, charge: Charge) -> AsyncIterator[Charge]:
+        """Reserve the charge's bound, run the attempt, then book what the charge says at the end.
+
+        The block calls `charge.settle(...)`; where it does not (a time-out: nobody knows what it cost), the
+        bound is booked. Waits while other attempts hold the room. Raises BudgetExceeded where there is none.
+        """
+        bound = {"tokens": float(charge.tokens), "usd": charge.usd}
+        async with self._settled:
+            while not all(self.left(name, role) >= amount for name, amount in bound.items()):
+                lacking = next(name for name, amount in bound.items() if self.left(name, role) < amount)
+                if self._in_flight[lacking] <= 0:
+                    raise BudgetExceeded(
+                        f"a call may cost up to {bound[lacking]:g} {lacking}, {max(0, self.left(lacking, role)):g} left"
+                    )
+                await self._settled.wait()
+            self._move(bound, 1)
+        try:
+            yield charge
+        finally:
+            spend = self.spend[role]
+            spend.input_tokens += charge.input_tokens
+            spend.output_tokens += charge.output_tokens
+            spend.usd += charge.usd
+            self._move(bound, -1)
+            async with self._settled:
+                self._settled.notify_all()
+
+    def _move(self, bound: dict[str, float], sign: int) -> None:
+        for name, amount in bound.items():
+            self._in_flight[name] += sign * amount

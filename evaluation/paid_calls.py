@@ -1,0 +1,147 @@
+"""Calls that cost something, made for one run: asked once, paid once, committed as soon as they are answered.
+
+This is where cache, ledger, retry layer and journal meet. A key identifies what is asked; an answer to it that
+this run has is free, one that another run left in the store costs no money but counts as a call (so that the
+path of a run never depends on what the cache held), and everything else is reserved, sent, settled and written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from ..errors import ModelError, TransientModelError
+from ..models.client import QuotaExhausted
+from ..models.retry import RetryPolicy, call_with_retries
+from ..seeding import generator
+from ..traces.redact import redact
+from ..traces.rows import Answer, Call
+from ..traces.store import RunStore
+from .ledger import Charge, Ledger, Role
+
+
+@dataclass(frozen=True)
+class PaidRequest:
+    """One logical call. `send` makes one attempt and returns its answer; it never retries."""
+
+    key: str
+    send: Callable[[], Awaitable[Answer]]
+    max_input_tokens: int
+    max_output_tokens: int
+    price: tuple[float, float] | None = None
+
+
+@dataclass
+class PaidCalls:
+    """The paid calls of one run. `limit` bounds how many are under way at once."""
+
+    run_id: str
+    store: RunStore
+    ledger: Ledger
+    policy: RetryPolicy
+    seed: int
+    on_trouble: Callable[[str], None] = lambda message: None
+    _journal: dict[str, bool] = field(default_factory=dict)
+    """For every call this run made: whether it ended as missing."""
+    _under_way: dict[str, asyncio.Task[Answer | None]] = field(default_factory=dict)
+
+    async def restore(self, *, restarts: int, in_flight: int) -> None:
+        """Take up what earlier processes of this run paid for."""
+        calls = await self.store.calls(self.run_id)
+        self._journal.update({call.key: call.missing for call in calls})
+        self.ledger.restore(calls, restarts=restarts, in_flight=in_flight)
+
+    def unpaid(self, keys: Sequence[str]) -> int:
+        """How many of the keys this run would have to pay for."""
+        return len({key for key in keys if key not in self._journal and key not in self._under_way})
+
+    async def ask(
+        self, requests: Sequence[PaidRequest], *, role: Role, iteration: int, limit: asyncio.Semaphore
+    ) -> list[Answer | None]:
+        """The answers in order; None where a call failed for good.
+
+        Either all the logical calls fit the budget or none is made (BudgetExceeded). Also raises
+        BudgetExceeded when tokens or dollars run out half way (what was answered by then is kept), and
+        QuotaExhausted or ModelSetupError when the provider will not answer any further call.
+        """
+        by_key = {request.key: request for request in requests}
+        fresh = [key for key in by_key if key not in self._journal and key not in self._under_way]
+        self.ledger.take(role, len(fresh))
+        known = await self.store.answers(list(by_key))
+        tasks: dict[str, asyncio.Task[Answer | None]] = {}
+        for key in fresh:
+            if key in known:
+                self._write(Call(self.run_id, key, role, iteration, 0, 0, 0.0, attempts=0, cached=True, missing=False))
+            else:
+                tasks[key] = asyncio.create_task(self._pay(by_key[key], role, iteration, limit))
+                self._under_way[key] = tasks[key]
+        shared = {key: self._under_way[key] for key in by_key if key in self._under_way and key not in tasks}
+        try:
+            done = await asyncio.gather(*tasks.values(), return_exceptions=True)
+        finally:
+            for key, task in tasks.items():
+                task.cancel()
+                self._under_way.pop(key, None)
+            self.ledger.give_back(role, sum(key not in self._journal for key in fresh))
+        await self.store.flush()
+        for outcome in done:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        answers: dict[str, Answer | None] = {**known, **dict(zip(tasks, done, strict=True))}  # type: ignore[arg-type]
+        for key, task in shared.items():
+            answers[key] = await task
+        return [answers.get(request.key) for request in requests]
+
+    async def _pay(
+        self, request: PaidRequest, role: Role, iteration: int, limit: asyncio.Semaphore
+    ) -> Answer | None:
+        charges: list[Charge] = []
+
+        async def attempt() -> Answer:
+            charge = Charge(request.max_input_tokens, request.max_output_tokens, request.price)
+            async with self.ledger.attempt(role, charge):
+                charges.append(charge)
+                try:
+                    answer = await request.send()
+                except TransientModelError as error:
+                    if not error.spent:
+                        charge.settle(0, 0)
+                    raise
+                except ModelError:
+                    charge.settle(0, 0)
+                    raise
+                charge.settle(answer.input_tokens, answer.output_tokens)
+                return answer
+
+        async with limit:
+            answer: Answer | None = None
+            try:
+                answer = await call_with_retries(attempt, self.policy, rng=generator(self.seed, "retry", request.key))
+            except QuotaExhausted:
+                raise
+            except ModelError as error:
+                self.on_trouble(redact(str(error)))
+        if answer is not None:
+            self.store.add(Answer(**{**_fields(answer), "key": request.key}))
+        self._write(
+            Call(
+                self.run_id,
+                request.key,
+                role,
+                iteration,
+                sum(c.input_tokens for c in charges),
+                sum(c.output_tokens for c in charges),
+                sum(c.usd for c in charges),
+                attempts=len(charges),
+                cached=False,
+                missing=answer is None,
+            )
+        )
+        return answer
+
+    def _write(self, call: Call) -> None:
+        self.store.add(call)
+        self._journal[call.key] = call.missing
+        self.ledger.spend[call.role].cached += call.cached
+        self.ledger.spend[call.role].missing += call.missing

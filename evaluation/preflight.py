@@ -1,0 +1,111 @@
+"""Looking before leaping: what a run can show, before and with its first calls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..errors import BudgetTooSmall
+from ..tasks.problems import near_duplicates
+from ..tasks.task import Task
+from ..traces.rows import Record
+from .budget import Budget
+from .panels import Panels
+from .power import examples_needed, smallest_certifiable_gain
+from .screening import log_probability
+
+AA_EXAMPLES = 8
+SURE = math.log(0.02)
+"""An expected label to which every measurement gives less than 2 % may be a wrong one."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What can be said before the first call.
+
+    `certification` and `race` are target calls; `smallest_gain` is what the test split certifies with power 0.8
+    at the usual share of differing answers (inf: nothing); `notes` are sentences for the user.
+    """
+
+    sizes: dict[str, int]
+    certification: int
+    race: int
+    search: float
+    alpha: float
+    smallest_gain: float
+    notes: list[str] = field(default_factory=list)
+
+
+def plan(task: Task, budget: Budget, panels: Panels, *, certify: bool, alpha: float, block: int) -> Plan:
+    """What the budget buys. Raises BudgetTooSmall where it cannot pay certification plus one race."""
+    certification = 2 * len(task.test) if certify else 0
+    race = 2 * (len(panels.panel) + min(block, len(panels.race)) + len(task.holdout[:block]))
+    total = budget.target_calls
+    if total is not None and total < certification + race:
+        need = f"{certification} for certification on {len(task.test)} test examples, {race} for one race"
+        raise BudgetTooSmall(
+            f"budget: target_calls={total} is too small to conclude anything. This task needs at least "
+            f"{certification + race} ({need}). Raise it, or leave certification out (--no-certify)."
+        )
+    smallest = smallest_certifiable_gain(len(task.test), alpha)
+    sizes = {name: len(task.examples(name)) for name in ("search", "holdout", "test", "preserve")}
+    return Plan(
+        sizes=sizes,
+        certification=certification,
+        race=race,
+        search=math.inf if total is None else total - certification,
+        alpha=alpha,
+        smallest_gain=smallest,
+        notes=_notes(task, smallest, alpha) if certify else [],
+    )
+
+
+def _notes(task: Task, smallest: float, alpha: float) -> list[str]:
+    notes = []
+    twins = near_duplicates(task)
+    if twins:
+        first = twins[0]
+        notes.append(f"{len(twins)} examples stand nearly alike in two splits ({first}): the test may flatter the winner.")
+    if smallest > 0.15:
+        wanted = examples_needed(0.1, alpha)
+        certifies = "nothing" if math.isinf(smallest) else f"only gains of {smallest:.2f} or more"
+        notes.append(
+            f"{len(task.test)} test examples certify {certifies}; {wanted} would certify a gain of 0.10."
+        )
+    return notes
+
+
+@dataclass(frozen=True)
+class FirstLook:
+    """What the seed prompt's first measurements say.
+
+    `score` over `n` examples, `flip_rate` the share of repeated requests that were scored differently, `suspicious`
+    ids of examples whose expected answer the target finds all but impossible, `headroom` what is left to gain.
+    """
+
+    score: float
+    n: int
+    missing: int
+    flip_rate: float
+    headroom: float
+    suspicious: tuple[str, ...] = ()
+    decoding: str = "text"
+
+
+def first_look(task: Task, first: Sequence[Record], second: Sequence[Record], decoding: str) -> FirstLook:
+    """Sum up the seed prompt's records: `first` draws, and `second` draws of some of the same examples."""
+    scored = [r for r in first if r.score is not None]
+    before = {r.example_id: r.score for r in scored}
+    again = [(before[r.example_id], r.score) for r in second if r.score is not None and r.example_id in before]
+    score = sum(r.score or 0.0 for r in scored) / len(scored) if scored else 0.0
+    doubtful = [r.example_id for r in scored if (log_probability(task, r) or 0.0) < SURE]
+    return FirstLook(
+        score=score,
+        n=len(scored),
+        missing=len(first) - len(scored),
+        flip_rate=sum(a != b for a, b in again) / len(again) if again else 0.0,
+        headroom=1.0 - score,
+        suspicious=tuple(doubtful[:10]),
+        decoding=decoding,
+    )

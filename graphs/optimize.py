@@ -1,0 +1,218 @@
+"""The outer machine of every run: prepare → pre-flight → a strategy's search → certify → publish."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+
+from ..errors import BudgetExceeded, BudgetTooSmall
+from ..evaluation.certify import Certificate, certify
+from ..evaluation.evaluator import Job
+from ..evaluation.preflight import AA_EXAMPLES, first_look, plan
+from ..evaluation.shrinkage import shrunken_estimates
+from ..evaluation.spending import spent_alpha
+from ..seeding import digest
+from ..tasks.task import Task
+from .outcome import outcome
+from .registry import STRATEGIES, strategy
+from .search_loop import leader
+from .session import Session, open_session
+from .start import ensure_run
+from .state import Context, OptimizeInput, OptimizeOutput, RunState
+
+RECURSION_LIMIT = 100_000
+FIRST_LOOK = 48
+
+
+def build(checkpointer: Any = None) -> CompiledStateGraph:
+    """The whole graph, every registered strategy a subgraph of it."""
+    builder = StateGraph(
+        RunState, context_schema=Context, input_schema=OptimizeInput, output_schema=OptimizeOutput
+    )
+    builder.add_node("prepare", prepare)
+    builder.add_node("preflight", preflight)
+    for name, entry in STRATEGIES.items():
+        builder.add_node(name, entry.build())
+        builder.add_edge(name, "certify")
+    builder.add_node("certify", certify_winner)
+    builder.add_node("publish", publish)
+    builder.add_edge(START, "prepare")
+    builder.add_conditional_edges("prepare", _after_prepare)
+    builder.add_conditional_edges("preflight", _after_preflight, ["publish", *STRATEGIES])
+    builder.add_edge("certify", "publish")
+    builder.add_edge("publish", END)
+    return builder.compile(checkpointer=checkpointer, name="optimize").with_config(recursion_limit=RECURSION_LIMIT)
+
+
+def _after_prepare(state: RunState) -> Literal["preflight", "publish"]:
+    return "publish" if state.get("stop") else "preflight"
+
+
+def _after_preflight(state: RunState) -> str:
+    return "publish" if state.get("stop") else state.get("strategy", "random")
+
+
+async def prepare(state: RunState, runtime: Runtime[Context]) -> RunState:
+    """Open the run (make it, where LangGraph Studio starts one), and say what the budget buys, without a call."""
+    run_id = await ensure_run(state, runtime)
+    session = await open_session(run_id)
+    name = session.settings.strategy
+    strategy(name)
+    seed = session.keep(session.task.seed_prompt, 0)
+    update: RunState = {
+        "run_id": run_id,
+        "task": session.settings.task,
+        "strategy": name,
+        "step": 1,
+        "iteration": 0,
+        "proposed": 0,
+        "idle": 0,
+        "seed_prompt": seed,
+        "champion": seed,
+        "accepted": [seed],
+        "pool": [seed],
+        "stop": "",
+    }
+    uses = len(await session.store.test_uses(test_key(session.task)))
+    try:
+        planned = plan(
+            session.task,
+            session.ledger.budget,
+            session.panels,
+            certify=session.settings.certify,
+            alpha=spent_alpha(uses + 1),
+            block=session.settings.validation().block,
+        )
+    except BudgetTooSmall as error:
+        session.emit("budget_too_small", message=str(error))
+        return {**update, "stop": str(error), "verdict": "budget too small"}
+    if uses:
+        planned.notes.append(
+            f"This test split was used {uses} times before; its error rate is now {planned.alpha:.4f} (of 0.05)."
+        )
+    session.emit(
+        "plan",
+        sizes=planned.sizes,
+        certification=planned.certification,
+        search=planned.search if planned.search != float("inf") else None,
+        smallest_gain=planned.smallest_gain if planned.smallest_gain != float("inf") else None,
+        alpha=planned.alpha,
+        notes=planned.notes,
+        provider=session.evaluator.target.name,
+    )
+    return update
+
+
+async def preflight(state: RunState) -> RunState:
+    """Measure the seed prompt: where it stands, whether answers flip, which labels look wrong."""
+    session = await open_session(state["run_id"])
+    session.evaluator.begin(state["step"])
+    hold_certification(session)
+    seed = session.prompt(state["seed_prompt"])
+    examples = (*session.panels.panel, *session.panels.race)[:FIRST_LOOK]
+    try:
+        await session.evaluator.measure(
+            Job(seed, examples), Job(seed, examples[:AA_EXAMPLES], repeat=1)
+        )
+    except BudgetExceeded as stop:
+        return {"step": state["step"] + 1, "stop": str(stop), "verdict": "inconclusive"}
+    records = session.evaluator.records(seed.id, "search")
+    keys = [records[0].key] if records else []
+    known = await session.store.answers(keys)
+    decoding = known[keys[0]].decoding if keys and keys[0] in known else "text"
+    look = first_look(
+        session.task, [r for r in records if r.repeat == 0], [r for r in records if r.repeat == 1], decoding
+    )
+    session.emit(
+        "first_look",
+        score=look.score,
+        n=look.n,
+        missing=look.missing,
+        flip_rate=look.flip_rate,
+        headroom=look.headroom,
+        suspicious=look.suspicious,
+        decoding=look.decoding,
+    )
+    update: RunState = {"step": state["step"] + 1, "flip_rate": look.flip_rate}
+    if look.n == 0:
+        update |= {"stop": "no call to the target succeeded", "verdict": "inconclusive"}
+    return update
+
+
+async def certify_winner(state: RunState) -> RunState:
+    """Measure seed and winner on the untouched test split, once."""
+    session = await open_session(state["run_id"])
+    session.evaluator.begin(state["step"])
+    winner = leader(session, state["accepted"], state["champion"])
+    update: RunState = {"step": state["step"] + 1, "champion": winner}
+    if not session.settings.certify:
+        return {**update, "verdict": "not tested"}
+    if winner == state["seed_prompt"]:
+        return {**update, "verdict": "unchanged"}
+    hold_certification(session)
+    session.emit("certifying", prompt=winner, examples=len(session.task.test))
+    jobs = [Job(session.prompt(i), session.task.test, "test") for i in (state["seed_prompt"], winner)]
+    try:
+        measured = await session.evaluator.measure(*jobs, role="certification")
+    except BudgetExceeded:
+        measured = 0
+    if measured < len(jobs):
+        return {**update, "verdict": "inconclusive"}
+    use = await session.store.use_test(test_key(session.task), session.run.id)
+    certificate = certificate_of(session, state["seed_prompt"], winner, use)
+    return {**update, "verdict": certificate.verdict}
+
+
+async def publish(state: RunState) -> RunState:
+    """Write the result into the run store and close the run."""
+    session = await open_session(state["run_id"])
+    certificate, use = None, 0
+    tested = state.get("verdict") in ("improved", "harmed", "not certified", "inconclusive")
+    if tested and session.evaluator.scores(state["champion"], session.task.test):
+        use = await session.store.use_test(test_key(session.task), session.run.id)
+        certificate = certificate_of(session, state["seed_prompt"], state["champion"], use)
+    estimates = shrunken_estimates(session.evaluator.all_scores(("search", "holdout")))
+    estimate = estimates.get(state["champion"])
+    result = outcome(session, state, certificate, use, estimate.estimate if estimate else None)
+    await session.store.update_run(
+        session.run.id, status="finished", result=result.model_dump(mode="json"), seconds=session.ledger.seconds
+    )
+    session.emit("finished", verdict=result.verdict, gain=result.gain, p=result.p, spend=result.spend["spent"])
+    await session.aclose()
+    return {"verdict": result.verdict}
+
+
+def hold_certification(session: Session) -> None:
+    """Keep back what certification may cost at most, in calls, tokens and dollars."""
+    if not session.settings.certify:
+        return
+    task, target = session.task, session.evaluator.target
+    seed = task.seed_prompt
+    requests = [target.request(seed, example) for example in task.test]
+    # The winner's prompt will be longer than the seed's by an unknown amount: twice the bound covers most.
+    tokens = 3 * sum(r.max_input_tokens for r in requests) + 2 * sum(r.max_output_tokens for r in requests)
+    price = max(target.price or (0.0, 0.0))
+    session.ledger.hold_for_certification(calls=2 * len(task.test), tokens=tokens, usd=tokens * price / 1e6)
+
+
+def certificate_of(session: Session, seed_prompt: str, winner: str, use: int) -> Certificate:
+    """The certificate for this run's scores on the test split, at the error rate of its `use`-th use."""
+    scores = session.evaluator.scores
+    return certify(
+        scores(seed_prompt, session.task.test),
+        scores(winner, session.task.test),
+        alpha=spent_alpha(use),
+        rng=session.generator("certify"),
+    )
+
+
+def test_key(task: Task) -> str:
+    """Identifies a test split by its content."""
+    return digest("test", *sorted(example.content for example in task.test))
+
+
+test_key.__test__ = False  # type: ignore[attr-defined]  (pytest takes it for a test)
+graph = build()

@@ -1,0 +1,55 @@
+"""`random`: error-informed random search (SAGE, arXiv 2606.18902; ALGORITHMS section 1.1).
+
+Each iteration proposes Q candidates, each an independent rewrite of a prompt drawn from the P best and made from
+its own random sample of that prompt's errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from langgraph.graph.state import CompiledStateGraph
+
+from ..agents import playbook
+from ..agents.rewriter import rewrite
+from ..tasks.prompt import Prompt
+from .search_loop import build_loop, proposed, situation
+from .session import Session, open_session
+from .state import RunState
+
+
+def build() -> CompiledStateGraph:
+    """The strategy's subgraph."""
+    return build_loop(propose)
+
+
+async def propose(state: RunState) -> RunState:
+    """Q rewrites of prompts drawn from the pool; the playbook edits where no agent model is set."""
+    session = await open_session(state["run_id"])
+    iteration = state.get("iteration", 0) + 1
+    known = session.known_before(iteration)
+    tried = session.rejected_before(iteration)
+
+    async def one(index: int) -> Prompt | None:
+        rng = session.generator(iteration, "propose", index)
+        parent = session.prompt(state["pool"][int(rng.integers(len(state["pool"])))])
+        here = situation(session, parent, rng)
+        return await rewrite(here, known, session.desk, iteration=iteration, index=index, tried=tried)
+
+    children = await asyncio.gather(*(one(index) for index in range(session.options.candidates)))
+    return proposed(session, state, iteration, distinct(session, state, iteration, children, known))
+
+
+def distinct(
+    session: Session, state: RunState, iteration: int, children: list[Prompt | None], known: set[str]
+) -> list[Prompt]:
+    """The children without repeats; a repeat is replaced by another edit of the playbook's, where it has one."""
+    kept: dict[str, Prompt] = {}
+    for index, child in enumerate(children):
+        if child is None or child.id in kept:
+            rng = session.generator(iteration, "replace", index)
+            parent = session.prompt(state["pool"][index % len(state["pool"])])
+            child = playbook.edit(situation(session, parent, rng), known | set(kept))
+        if child is not None:
+            kept.setdefault(child.id, child)
+    return list(kept.values())

@@ -1,0 +1,32 @@
+"""The strategies by name. A new strategy is one file here and one line in `STRATEGIES`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from langgraph.graph.state import CompiledStateGraph
+
+from ..errors import UsageError, nearest
+from . import demos, random_search
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A search strategy: its subgraph over `RunState`, and one line that says what it does."""
+
+    build: Callable[[], CompiledStateGraph]
+    summary: str
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "random": Strategy(random_search.build, "error-informed random search: edits of the best prompts, raced"),
+    "demos": Strategy(demos.build, "random search over worked examples only, the baseline to beat"),
+}
+
+
+def strategy(name: str) -> Strategy:
+    """The strategy of that name. Raises UsageError with the nearest right one."""
+    if name not in STRATEGIES:
+        raise UsageError(f"strategy: unknown '{name}'.{nearest(name, STRATEGIES)} Known: {', '.join(STRATEGIES)}")
+    return STRATEGIES[name]

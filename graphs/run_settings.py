@@ -1,0 +1,72 @@
+"""Everything that defines a run, as it is stored with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..agents.validator import ValidationRules
+from ..errors import UsageError, nearest
+from ..evaluation.budget import Budget
+
+DEFAULT_LOCAL_CALLS = 1200
+
+
+class SearchOptions(BaseModel):
+    """Options that every strategy has.
+
+    `candidates` (Q) are proposed per iteration from the `pool` (P) best prompts; `iterations` is a limit on top of
+    the budget (None: until the budget is spent).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    candidates: int = Field(default=6, ge=1, le=64)
+    pool: int = Field(default=2, ge=1, le=64)
+    iterations: int | None = Field(default=None, ge=1)
+
+
+class RunSettings(BaseModel):
+    """One run's definition: plain values only, never a key.
+
+    `task` and `target` are names; where a Python object was passed instead, they are its name and `in_process`
+    says that the run can only go on where the object is passed again.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: str
+    task_options: dict[str, Any] = {}
+    strategy: str = "random"
+    options: dict[str, Any] = {}
+    target: str = "local"
+    agent: str | None = None
+    base_url: str | None = None
+    budget: str = ""
+    seed: int = 0
+    certify: bool = True
+    in_process: bool = False
+    concurrency: int | None = None
+    rules: dict[str, Any] = {}
+
+    def limits(self) -> Budget:
+        """The budget; on the embedded model 1,200 target calls where none was named. Raises BudgetError."""
+        budget = Budget.parse(self.budget)
+        if budget.unlimited:
+            return Budget(target_calls=DEFAULT_LOCAL_CALLS)
+        return budget
+
+    def search_options(self) -> SearchOptions:
+        """The strategy's options, checked. Raises UsageError naming the option."""
+        try:
+            return SearchOptions.model_validate(self.options)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(map(str, first["loc"]))
+            hint = nearest(name, SearchOptions.model_fields) if first["type"] == "extra_forbidden" else ""
+            raise UsageError(f"option '{name}' of strategy {self.strategy}: {first['msg']}.{hint}") from None
+
+    def validation(self) -> ValidationRules:
+        """The rules of acceptance, with the run's changes to the defaults."""
+        return ValidationRules(**self.rules)

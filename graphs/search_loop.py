@@ -1,0 +1,135 @@
+"""The loop that most strategies share: propose candidates, validate them, and again until the search stops."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal
+
+import numpy as np
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from ..agents.operators import Situation
+from ..evaluation.shrinkage import choose, shrunken_estimates
+from ..tasks.prompt import Prompt
+from ..traces.rows import Decision
+from .session import Session, open_session
+from .state import Context, RunState
+
+Propose = Callable[[RunState], Awaitable[RunState]]
+
+
+def build_loop(propose: Propose) -> CompiledStateGraph:
+    """A strategy's subgraph: `propose` fills `candidates` (or sets `stop`), `validate` measures them."""
+    builder = StateGraph(RunState, context_schema=Context)
+    builder.add_node("propose", propose)
+    builder.add_node("validate", validate)
+    builder.add_edge(START, "propose")
+    builder.add_conditional_edges("propose", _after_propose)
+    builder.add_conditional_edges("validate", _after_validate)
+    return builder.compile()
+
+
+def _after_propose(state: RunState) -> Literal["validate", "__end__"]:
+    return END if state.get("stop") else "validate"
+
+
+def _after_validate(state: RunState) -> Literal["propose", "__end__"]:
+    return END if state.get("stop") else "propose"
+
+
+async def validate(state: RunState) -> RunState:
+    """Measure the candidates, decide, and bring champion and pool up to date."""
+    session = await open_session(state["run_id"])
+    session.evaluator.begin(state["step"])
+    champion = session.prompt(state["champion"])
+    candidates = [session.prompt(i) for i in state["candidates"]]
+    before = state.get("proposed", 0) - len(candidates)
+    outcome = await session.validator(state.get("flip_rate", 0.0)).validate(champion, candidates, index=before)
+    for index, verdict in enumerate(outcome.verdicts):
+        session.store.add(
+            Decision(
+                session.run.id,
+                state["iteration"],
+                index,
+                verdict.prompt_id,
+                champion.id,
+                verdict.outcome,
+                verdict.reason,
+                verdict.stats,
+            )
+        )
+        origin = session.prompt(verdict.prompt_id).origin
+        session.emit(
+            "verdict",
+            iteration=state["iteration"],
+            prompt=verdict.prompt_id,
+            origin=origin,
+            outcome=verdict.outcome,
+            reason=verdict.reason,
+            stats=verdict.stats,
+        )
+    accepted = [*state.get("accepted", [state["seed_prompt"]])]
+    if outcome.champion.id not in accepted:
+        accepted.append(outcome.champion.id)
+    lead = leader(session, accepted, outcome.champion.id)
+    idle = 0 if lead != state["champion"] else state.get("idle", 0) + 1
+    update: RunState = {
+        "step": state["step"] + 1,
+        "champion": lead,
+        "accepted": accepted[-20:],
+        "pool": best_prompts(session, lead),
+        "candidates": [],
+        "idle": idle,
+        "stop": _why_stop(session, state, outcome.budget_spent, lead),
+    }
+    session.emit("iteration", number=state["iteration"], champion=lead, **session.standing(lead))
+    await session.store.flush()
+    return update
+
+
+def situation(session: Session, prompt: Prompt, rng: np.random.Generator) -> Situation:
+    """What an agent may look at when it changes `prompt`: its records on the search split, and where demos come from."""
+    records = session.evaluator.records(prompt.id, "search")
+    return Situation(session.task, prompt, records, session.panels.demo_pool, rng)
+
+
+def proposed(session: Session, state: RunState, iteration: int, candidates: Sequence[Prompt]) -> RunState:
+    """The state after a proposal: candidates stored and announced, or a reason to stop where there is none."""
+    for candidate in candidates:
+        session.keep(candidate, iteration)
+    session.emit("proposed", iteration=iteration, candidates=[{"id": c.id, "origin": c.origin} for c in candidates])
+    update: RunState = {
+        "step": state["step"] + 1,
+        "iteration": iteration,
+        "candidates": [c.id for c in candidates],
+        "proposed": state.get("proposed", 0) + len(candidates),
+    }
+    if not candidates:
+        update["stop"] = "there was nothing new to try"
+    return update
+
+
+def leader(session: Session, accepted: list[str], incumbent: str) -> str:
+    """The accepted prompt with the best shrunken estimate: an earlier champion may take the lead back."""
+    scores = session.evaluator.all_scores(("search", "holdout"))
+    return choose({i: scores[i] for i in accepted if scores.get(i)}, incumbent)
+
+
+def best_prompts(session: Session, champion: str) -> list[str]:
+    """The P prompts that candidates are made from: the champion, then by shrunken estimate."""
+    estimates = shrunken_estimates(session.evaluator.all_scores(("search", "holdout")))
+    ranked = sorted(estimates, key=lambda i: (-estimates[i].estimate, i))
+    return [champion, *(i for i in ranked if i != champion)][: session.options.pool]
+
+
+def _why_stop(session: Session, state: RunState, budget_spent: bool, champion: str) -> str:
+    limit = session.options.iterations
+    if budget_spent:
+        return "the budget is spent"
+    if limit is not None and state["iteration"] >= limit:
+        return f"{limit} iterations are done"
+    scores = [r.score for r in session.evaluator.records(champion, "search")]
+    if len(scores) > len(session.panels.panel) and all(score == 1.0 for score in scores):
+        return "the champion makes no errors on the search split"
+    return ""

@@ -1,0 +1,235 @@
+"""The run-time objects of a run: made from what the store says of it, never from graph state.
+
+A node finds its session by the thread's id, which is the run's id. One process keeps one session per run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..agents.ask import AgentDesk
+from ..agents.validator import Validator
+from ..errors import BudgetError, StoreError
+from ..evaluation.evaluator import Evaluator
+from ..evaluation.intervals import mean_interval
+from ..evaluation.ledger import Ledger
+from ..evaluation.paid_calls import PaidCalls
+from ..evaluation.panels import Panels
+from ..models.agent import agent_model
+from ..models.retry import RetryPolicy
+from ..seeding import generator
+from ..settings import settings as installation
+from ..tasks.load import load_task
+from ..tasks.prompt import Prompt
+from ..tasks.target import Target
+from ..tasks.targets import make_target
+from ..tasks.task import Task
+from ..traces.events import EventLog, event_log
+from ..traces.redact import redact
+from ..traces.rows import Run, RunStatus, StoredPrompt
+from ..traces.store import RunStore
+from .run_settings import RunSettings, SearchOptions
+
+LEASE_SECONDS = 30.0
+_sessions: dict[str, Session] = {}
+_handed_in: dict[str, dict[str, Any]] = {}
+"""Python objects (a task, a target) that a caller passed instead of names, by run id."""
+
+
+@dataclass
+class Session:
+    """What the nodes of one run work with."""
+
+    run: Run
+    settings: RunSettings
+    task: Task
+    evaluator: Evaluator
+    calls: PaidCalls
+    ledger: Ledger
+    store: RunStore
+    events: EventLog
+    panels: Panels
+    desk: AgentDesk | None
+    home: Path
+    owner: str
+    listeners: list[Callable[[str, dict[str, Any]], None]] = field(default_factory=list)
+    _prompts: dict[str, Prompt] = field(default_factory=dict)
+    _since: dict[str, int] = field(default_factory=dict)
+    """The iteration in which each prompt was first kept."""
+    _lease: asyncio.Task[None] | None = None
+
+    def emit(self, event: str, **fields: Any) -> None:
+        """Write an event to the run's log and tell whoever listens (progress bars)."""
+        self.events.emit(event, **fields)
+        self.tell(event, **fields)
+
+    def prompt(self, prompt_id: str) -> Prompt:
+        """A prompt of this run by its id."""
+        return self._prompts[prompt_id]
+
+    @property
+    def options(self) -> SearchOptions:
+        """The strategy's options."""
+        return self.settings.search_options()
+
+    def known_before(self, iteration: int) -> set[str]:
+        """Ids of the prompts of earlier iterations: what a proposal must differ from.
+
+        Not those of this iteration, which a step that is run again after a crash has left behind.
+        """
+        return {prompt_id for prompt_id, since in self._since.items() if since < iteration}
+
+    def generator(self, *path: object) -> np.random.Generator:
+        """A generator of its own for this place of the run (iteration, role, index)."""
+        return generator(self.settings.seed, *path)
+
+    def tell(self, event: str, **fields: Any) -> None:
+        """Tell whoever listens, without a line in the log."""
+        for listener in self.listeners:
+            listener(event, fields)
+
+    def standing(self, prompt_id: str) -> dict[str, float]:
+        """Mean score of a prompt over what the search measured, its 95 % interval and n."""
+        scores = [r.score for r in self.evaluator.records(prompt_id) if r.score is not None and r.split != "test"]
+        interval = mean_interval(scores) if scores else None
+        return {
+            "score": sum(scores) / len(scores) if scores else 0.0,
+            "low": interval.low if interval else 0.0,
+            "high": interval.high if interval else 1.0,
+            "n": len(scores),
+        }
+
+    def keep(self, prompt: Prompt, iteration: int) -> str:
+        """Store a prompt of this run; returns its id."""
+        if prompt.id not in self._prompts:
+            self._prompts[prompt.id] = prompt
+            self._since[prompt.id] = iteration
+            content = prompt.model_dump(mode="json", include={"components", "demos"})
+            self.store.add(StoredPrompt(self.run.id, prompt.id, iteration, content, prompt.parents, prompt.origin))
+        return prompt.id
+
+    def validator(self, flip_rate: float) -> Validator:
+        """The validator with this run's rules."""
+        return Validator(
+            evaluator=self.evaluator,
+            panels=self.panels,
+            rules=self.settings.validation(),
+            flip_rate=flip_rate,
+            deterministic=flip_rate == 0.0 and not self.evaluator.target.stochastic,
+        )
+
+    async def aclose(self, status: RunStatus = "finished", error: str | None = None) -> None:
+        """Save status and working time, let go of the run and of everything it opened."""
+        _sessions.pop(self.run.id, None)
+        if self._lease:
+            self._lease.cancel()
+        await self.store.update_run(self.run.id, status=status, error=error, seconds=self.ledger.seconds)
+        await self.store.release_lease(self.run.id, self.owner)
+        await self.evaluator.target.aclose()
+        if self.desk:
+            await self.desk.model.aclose()
+        self.events.close()
+        await self.store.close()
+
+    async def _keep_lease(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            await self.store.renew_lease(self.run.id, self.owner, LEASE_SECONDS)
+            await self.store.update_run(self.run.id, seconds=self.ledger.seconds)
+
+
+def hand_in(run_id: str, **objects: Any) -> None:
+    """Pass Python objects (`task`, `target`, `listener`) to the session that will serve this run."""
+    _handed_in[run_id] = {name: value for name, value in objects.items() if value is not None}
+
+
+async def close_session(run_id: str, status: RunStatus, error: str | None = None) -> None:
+    """Close the session of a run that did not come to its end, if there is one."""
+    _handed_in.pop(run_id, None)
+    if run_id in _sessions:
+        await _sessions[run_id].aclose(status, None if error is None else redact(error))
+
+
+async def open_session(run_id: str) -> Session:
+    """The session of a run, made where this process has none yet.
+
+    Raises StoreError where there is no such run or another process holds it, and whatever is wrong with the
+    run's task, target or budget.
+    """
+    if run_id not in _sessions:
+        _sessions[run_id] = await _make(run_id)
+    return _sessions[run_id]
+
+
+async def _make(run_id: str) -> Session:
+    home = await asyncio.to_thread(lambda: installation().home)
+    store = await RunStore.open(home)
+    try:
+        return await _assemble(run_id, home, store)
+    except BaseException:
+        await store.close()
+        raise
+
+
+async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
+    run = await store.run(run_id)
+    settings = RunSettings.model_validate(run.settings)
+    owner = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    if not await store.acquire_lease(run_id, owner, LEASE_SECONDS):
+        raise StoreError(f"run {run.alias or run_id} is being worked on by another process")
+    try:
+        objects = _handed_in.pop(run_id, {})
+        task = objects.get("task") or await asyncio.to_thread(load_task, settings.task, **settings.task_options)
+        target: Target = await asyncio.to_thread(
+            make_target, objects.get("target") or settings.target, task, settings.base_url
+        )
+        agent = await asyncio.to_thread(agent_model, settings.agent, settings.base_url) if settings.agent else None
+        budget = settings.limits()
+        if budget.usd is not None:
+            for name, price in [(target.name, target.price)] + ([(agent.name, agent.price)] if agent else []):
+                if price is None:
+                    raise BudgetError(
+                        f"budget: usd is limited, but the price of {name} is unknown; name it in a file that "
+                        "SAGE_PRICES points to, or limit target_calls or tokens instead"
+                    )
+        ledger = Ledger(budget, seconds_before=run.seconds)
+        calls = PaidCalls(run_id, store, ledger, RetryPolicy(), settings.seed)
+        evaluator = Evaluator(task, target, calls)
+        events = await asyncio.to_thread(event_log, run_id, home)
+        session = Session(
+            run=run,
+            settings=settings,
+            task=task,
+            evaluator=evaluator,
+            calls=calls,
+            ledger=ledger,
+            store=store,
+            events=events,
+            panels=Panels.draw(task, settings.seed),
+            desk=AgentDesk(agent, calls) if agent else None,
+            home=home,
+            owner=owner,
+            listeners=[objects["listener"]] if "listener" in objects else [],
+        )
+        restarts = run.restarts + (run.status != "created")
+        await calls.restore(restarts=restarts, in_flight=target.concurrency)
+        await evaluator.restore()
+        for stored in (await store.prompts(run_id)).values():
+            session._prompts[stored.id] = Prompt(**stored.content, parents=stored.parents, origin=stored.origin)
+            session._since[stored.id] = stored.iteration
+        await store.update_run(run_id, status="running", restarts=restarts)
+        calls.on_trouble = lambda message: session.emit("call_failed", message=message)
+        evaluator.on_record = lambda record: session.tell("record")
+        session._lease = asyncio.create_task(session._keep_lease())
+        return session
+    except BaseException:
+        await store.release_lease(run_id, owner)
+        raise

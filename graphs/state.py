@@ -1,0 +1,79 @@
+"""What flows through the graphs: ids and small aggregates. Everything long lives in the run store."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
+
+DEFAULT_TASK = "languages"
+DEFAULT_STRATEGY = "random"
+
+
+class OptimizeInput(TypedDict, total=False):
+    """What a run is started with: the form that LangGraph Studio shows."""
+
+    task: Annotated[
+        str,
+        Field(
+            default=DEFAULT_TASK,
+            title="Task",
+            description="A built-in task (languages, reviews, headlines, tickets), a task.yaml or a data file.",
+        ),
+    ]
+    strategy: Annotated[
+        str,
+        Field(default=DEFAULT_STRATEGY, title="Strategy", description="How candidates are found: random or demos."),
+    ]
+
+
+class Context(BaseModel):
+    """Models, budget and seed of a run."""
+
+    target: str = Field(
+        default="local", title="Target model", description="The model whose prompt is optimised: local, openai:MODEL, …"
+    )
+    agent: str = Field(
+        default="",
+        title="Agent model",
+        description="The model that writes prompts; empty: the built-in playbook, which needs none.",
+    )
+    budget: str = Field(
+        default="",
+        title="Budget",
+        description="What the run may spend, as in usd=2,target_calls=1500,minutes=30; empty: 1,200 target calls.",
+    )
+    seed: int = Field(default=0, title="Seed", description="The run's randomness: the same seed, the same run.")
+
+
+class RunState(OptimizeInput, total=False):
+    """The state of a run. `step` counts the nodes that measure; prompts are named by id.
+
+    `champion` is the prompt to beat, `accepted` the seed and all champions so far, `pool` the prompts that candidates are made from (best first), `candidates`
+    those of the iteration in hand, `proposed` how many there were in all. `idle` counts iterations in a row
+    without a new champion, `stop` says why the search ended (empty: it goes on).
+    """
+
+    run_id: str
+    step: int
+    iteration: int
+    seed_prompt: str
+    champion: str
+    accepted: list[str]
+    pool: list[str]
+    candidates: list[str]
+    proposed: int
+    idle: int
+    flip_rate: float
+    stop: str
+    verdict: str
+
+
+class OptimizeOutput(TypedDict, total=False):
+    """What a run ends with; the whole result is in the run store under `run_id`."""
+
+    run_id: str
+    champion: str
+    verdict: str
+    stop: str

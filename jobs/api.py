@@ -1,0 +1,175 @@
+"""The Python front door: `optimize`, `aoptimize`, `resume`, `evaluate`."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.errors import GraphDrained
+from langgraph.runtime import RunControl
+
+from ..errors import RunInterrupted, StoreError
+from ..evaluation.budget import Budget
+from ..graphs.optimize import build
+from ..graphs.registry import strategy as known_strategy
+from ..graphs.run_settings import RunSettings
+from ..graphs.session import close_session, hand_in
+from ..models.names import check_model
+from ..settings import settings as installation
+from ..tasks.load import load_task
+from ..tasks.task import Task
+from ..traces.result import Result
+from ..traces.rows import Run
+from ..traces.store import RunStore
+
+Listener = Callable[[str, dict[str, Any]], None]
+
+
+def optimize(
+    task: str | Path | Task,
+    *,
+    strategy: str = "random",
+    target: Any = "local",
+    agent: str | None = None,
+    budget: str | Mapping[str, float] | Budget | None = None,
+    seed: int = 0,
+    run: str | None = None,
+    **more: Any,
+) -> Result:
+    """Find a better prompt for `task` and prove that it is better, or say that it is not.
+
+    `task`: a built-in task's name, a task.yaml, a data file, or a Task. `target`: the model whose prompt is
+    optimised (`local`, `openai:MODEL`, …) or an app: a callable, a LangChain Runnable, a URL. `agent`: the model
+    that writes prompts; None: the playbook, which needs none. `budget`: `"usd=2,target_calls=1500"` or a mapping.
+    `run` names the run. For `more` see `aoptimize`.
+
+    Raises UsageError for what the caller can mend, BudgetTooSmall before the first call.
+    """
+    return asyncio.run(
+        aoptimize(task, strategy=strategy, target=target, agent=agent, budget=budget, seed=seed, run=run, **more)
+    )
+
+
+async def aoptimize(
+    task: str | Path | Task,
+    *,
+    strategy: str = "random",
+    target: Any = "local",
+    agent: str | None = None,
+    budget: str | Mapping[str, float] | Budget | None = None,
+    seed: int = 0,
+    run: str | None = None,
+    base_url: str | None = None,
+    certify: bool = True,
+    options: Mapping[str, Any] | None = None,
+    rules: Mapping[str, Any] | None = None,
+    task_options: Mapping[str, Any] | None = None,
+    listener: Listener | None = None,
+    control: RunControl | None = None,
+) -> Result:
+    """`optimize` for asynchronous code; cancelling it leaves a run that `resume` takes up.
+
+    `base_url`: an OpenAI-compatible server for `openai:` models. `certify=False` leaves the proof out. `options`:
+    of the strategy (`candidates`, `pool`, `iterations`); `rules`: changes to `ValidationRules`; `task_options`:
+    keywords of `load_task`. `listener(event, fields)` is told what happens; `control` can ask the run to stop at
+    the next step.
+    """
+    known_strategy(strategy)
+    limits = Budget.parse(budget)
+    run_id = str(uuid.uuid4())
+    loaded = await asyncio.to_thread(load_task, task, **(task_options or {}))
+    settings = RunSettings(
+        task=str(task) if isinstance(task, (str, Path)) else task.name,
+        task_options=dict(task_options or {}),
+        strategy=strategy,
+        options=dict(options or {}),
+        target=target if isinstance(target, str) else getattr(target, "__name__", type(target).__name__),
+        agent=agent,
+        base_url=base_url,
+        budget=str(limits) if not limits.unlimited else "",
+        seed=seed,
+        certify=certify,
+        in_process=isinstance(task, Task) or not isinstance(target, str),
+        rules=dict(rules or {}),
+    )
+    settings.search_options()
+    for name in (settings.target if isinstance(target, str) else None, agent):
+        if name:
+            await asyncio.to_thread(check_model, name, base_url)
+    store = await RunStore.open(installation().home)
+    try:
+        await store.create_run(Run(run_id, run, loaded.name, strategy, settings.model_dump(mode="json")))
+    finally:
+        await store.close()
+    hand_in(run_id, task=loaded, target=None if isinstance(target, str) else target, listener=listener)
+    if listener:
+        listener("created", {"run_id": run_id, "alias": run, "settings": settings, "task": loaded})
+    start = {"task": settings.task, "strategy": strategy}
+    return await _drive(run_id, start, control)
+
+
+async def aresume(
+    run: str,
+    *,
+    task: Task | None = None,
+    target: Any = None,
+    listener: Listener | None = None,
+    control: RunControl | None = None,
+) -> Result:
+    """Go on with an interrupted run (id, alias or the beginning of an id); a finished one gives its result.
+
+    `task` and `target` must be passed again where Python objects were passed at first.
+    """
+    store = await RunStore.open(installation().home)
+    try:
+        found = await store.run(run)
+    finally:
+        await store.close()
+    if found.status == "finished" and found.result:
+        return Result.model_validate(found.result)
+    settings = RunSettings.model_validate(found.settings)
+    if settings.in_process and task is None and target is None:
+        raise StoreError(f"run {run} was started from Python with its own task or target; resume it from there")
+    hand_in(found.id, task=task, target=target, listener=listener)
+    if listener:
+        loaded = task or await asyncio.to_thread(load_task, settings.task, **settings.task_options)
+        listener("created", {"run_id": found.id, "alias": found.alias, "settings": settings, "task": loaded})
+    return await _drive(found.id, {"task": settings.task, "strategy": settings.strategy}, control)
+
+
+def resume(run: str, **more: Any) -> Result:
+    """`aresume` for ordinary code."""
+    return asyncio.run(aresume(run, **more))
+
+
+async def _drive(run_id: str, start: dict[str, Any], control: RunControl | None) -> Result:
+    """Run the graph from its last checkpoint, or from `start` where there is none, to the stored result."""
+    home = installation().home
+    config: RunnableConfig = {"configurable": {"thread_id": run_id}}
+    status, error = "interrupted", None
+    async with AsyncSqliteSaver.from_conn_string(str(home / "checkpoints.sqlite")) as saver:
+        graph = build(saver)
+        try:
+            begun = (await graph.aget_state(config)).values
+            await graph.ainvoke(None if begun else start, config, control=control, durability="sync")
+            status = "finished"
+        except GraphDrained:
+            raise RunInterrupted(f"stopped; go on with: sage-spo resume {run_id}") from None
+        except asyncio.CancelledError:
+            raise
+        except Exception as failure:
+            status, error = "failed", str(failure)
+            raise
+        finally:
+            await close_session(run_id, status, error)
+    store = await RunStore.open(home)
+    try:
+        finished = await store.run(run_id)
+    finally:
+        await store.close()
+    return Result.model_validate(finished.result)

@@ -1,0 +1,177 @@
+"""A lean client for bulk calls to OpenAI-compatible endpoints: one session, defensive reading, mapped errors."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from ..errors import ModelError, TransientModelError
+
+MAX_REPLY_BYTES = 5_000_000
+CONNECT_SECONDS = 10.0
+TOTAL_SECONDS = 600.0
+SHOWN_CHARACTERS = 300
+
+# Refusals by status that are worth another attempt. 5xx is treated alike.
+TRANSIENT_STATUS = {408, 409, 425, 429}
+# A gateway gave up waiting: the model behind it may have answered, and charged.
+MAYBE_SPENT_STATUS = {408, 502, 504, 524}
+QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "credit_balance_too_low"}
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+KEY_LIKE = re.compile(r"\b(?:sk|pk|key|gsk|xai|hf|AIza)[-_]?[A-Za-z0-9_\-*.]{12,}")
+
+
+class QuotaExhausted(ModelError):
+    """The account has no credit left; waiting does not help."""
+
+
+class ChatClient:
+    """Calls one endpoint. The session opens with the first call and may be used from one event loop only.
+
+    Raises `TransientModelError` for what may pass (429, 5xx, broken connections and replies) and `ModelError` for
+    what will not (400, 401, 403, 404, `QuotaExhausted`). It never retries, and no message it raises holds the key.
+    """
+
+    def __init__(self, base_url: str, api_key: str | None = None, concurrency: int = 16) -> None:
+        self.base_url = base_url.rstrip("/")
+        parts = urlsplit(self.base_url)
+        self._host = parts.hostname or self.base_url
+        self._shown = f"{self._host}:{parts.port}" if parts.port else self._host
+        self._api_key = api_key
+        self._concurrency = concurrency
+        self._session: aiohttp.ClientSession | None = None
+
+    async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """The parsed reply to POST /chat/completions; it has at least one choice with a message."""
+        reply = await self.post("/chat/completions", payload)
+        choices = reply.get("choices")
+        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+            raise self._broken("a reply without choices")
+        if not isinstance(choices[0].get("message"), dict):
+            raise self._broken("a reply without a message")
+        return reply
+
+    async def post(self, path: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """The JSON object that POST `path` replies."""
+        try:
+            async with self._open().post(self.base_url + path, json=payload, allow_redirects=False) as response:
+                body = await self._read(response)
+                return self._parse(response, body)
+        except TimeoutError as error:
+            raise TransientModelError(f"{self._shown} did not answer in time", spent=True) from error
+        except aiohttp.ClientConnectorError as error:
+            raise TransientModelError(f"cannot connect to {self._shown}: {self._safe(str(error))}") from error
+        except (aiohttp.ClientError, OSError) as error:
+            text = self._safe(str(error)) or type(error).__name__
+            raise TransientModelError(f"the connection to {self._shown} broke: {text}", spent=True) from error
+
+    async def aclose(self) -> None:
+        """Close the session; a later call opens a new one."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            headers = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._concurrency),
+                timeout=aiohttp.ClientTimeout(total=TOTAL_SECONDS, sock_connect=CONNECT_SECONDS),
+                headers=headers,
+                trust_env=self._host not in LOOPBACK,  # a proxy for the outside must not catch local servers
+                json_serialize=lambda value: json.dumps(value, ensure_ascii=False),
+            )
+        return self._session
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(65536):
+            body += chunk
+            if len(body) > MAX_REPLY_BYTES:
+                raise self._broken(f"a reply larger than {MAX_REPLY_BYTES // 1_000_000} MB")
+        return bytes(body)
+
+    def _parse(self, response: aiohttp.ClientResponse, body: bytes) -> dict[str, Any]:
+        try:
+            parsed: Any = json.loads(body)
+        except (ValueError, RecursionError):
+            parsed = None
+        if response.status >= 300:
+            raise self._refusal(response.status, parsed, body, response.headers)
+        if not isinstance(parsed, dict):
+            kind = response.headers.get("Content-Type", "no content type").split(";")[0]
+            raise self._broken(f"something other than a JSON object ({kind}, {len(body)} bytes)")
+        error = parsed.get("error")
+        if error and "choices" not in parsed:  # some gateways send errors with status 200
+            code = error.get("code") if isinstance(error, dict) else None
+            status = code if isinstance(code, int) and 400 <= code < 600 else 500
+            raise self._refusal(status, parsed, body, response.headers)
+        return parsed
+
+    def _refusal(self, status: int, parsed: Any, body: bytes, headers: Mapping[str, str]) -> ModelError:
+        detail = parsed.get("error", parsed) if isinstance(parsed, dict) else None
+        fields = detail if isinstance(detail, dict) else {}
+        said = fields.get("message") or (detail if isinstance(detail, str) else body[:2000].decode(errors="replace"))
+        text = self._safe(str(said))
+        where = f"{self._shown} answered {status}"
+        if QUOTA_CODES & {str(fields.get("code")), str(fields.get("type"))} or status == 402:
+            return QuotaExhausted(f"the account at {self._shown} has no credit left; top it up, then resume ({text})")
+        if status in TRANSIENT_STATUS or status >= 500:
+            spent = status in MAYBE_SPENT_STATUS
+            return TransientModelError(f"{where}: {text}", retry_after=retry_after(headers), spent=spent)
+        if status in (401, 403):
+            return ModelError(f"{where}: the key was not accepted; check the API key's environment variable ({text})")
+        if status == 404:
+            return ModelError(f"{where}: unknown model or address; check the model's name and base URL ({text})")
+        return ModelError(f"{where}: {text}")
+
+    def _broken(self, what: str) -> TransientModelError:
+        return TransientModelError(f"{self._shown} sent {what}", spent=True)
+
+    def _safe(self, text: str) -> str:
+        if self._api_key:
+            text = text.replace(self._api_key, "[key]")
+        return " ".join(KEY_LIKE.sub("[key]", text).split())[:SHOWN_CHARACTERS]
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait from `retry-after-ms` or `Retry-After` (seconds or a date); None where not given or unreadable."""
+    try:
+        if "retry-after-ms" in headers:
+            return max(0.0, float(headers["retry-after-ms"]) / 1000)
+        value = headers.get("Retry-After")
+        if value is None:
+            return None
+        try:
+            return max(0.0, float(value))
+        except ValueError:
+            return max(0.0, parsedate_to_datetime(value).timestamp() - time())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def reply_text(reply: Mapping[str, Any]) -> str:
+    """The text of a chat reply's first choice: its content, else its refusal, else nothing."""
+    message = reply["choices"][0]["message"]
+    content = message.get("content")
+    if isinstance(content, list):  # content parts
+        content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return str(content or message.get("refusal") or "")
+
+
+def reply_usage(reply: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Input and output tokens as the provider counted them; None where it did not say."""
+    usage = reply.get("usage")
+    counts = usage if isinstance(usage, dict) else {}
+    return _count(counts.get("prompt_tokens")), _count(counts.get("completion_tokens"))
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,0 +1,60 @@
+"""The one retry layer: what may pass is tried again, until it works or a hard deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from ..errors import ModelError, TransientModelError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """At most `attempts`, each at most `timeout` seconds, all together at most `deadline` seconds.
+
+    Between attempts it waits `base` · 2^k seconds, at most `cap`, with full jitter above one half; at least as
+    long as the server's Retry-After asks.
+    """
+
+    attempts: int = 6
+    timeout: float = 60.0
+    deadline: float = 300.0
+    base: float = 0.5
+    cap: float = 30.0
+
+
+async def call_with_retries(
+    attempt: Callable[[], Awaitable[T]],
+    policy: RetryPolicy,
+    *,
+    rng: np.random.Generator,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> T:
+    """The result of the first attempt that succeeds.
+
+    `TransientModelError` and an attempt's time-out are retried, everything else is raised at once. Raises
+    ModelError when attempts or deadline run out. Cancelling it cancels the attempt under way.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + policy.deadline
+    for number in range(policy.attempts):
+        wait = 0.0
+        try:
+            async with asyncio.timeout(min(policy.timeout, max(0.0, end - loop.time()))):
+                return await attempt()
+        except TimeoutError:
+            failure = f"no answer within {policy.timeout:g} s"
+        except TransientModelError as error:
+            failure, wait = str(error), error.retry_after or 0.0
+        backoff = min(policy.cap, policy.base * 2**number) * (0.5 + 0.5 * float(rng.random()))
+        wait = max(wait, backoff)
+        if number + 1 == policy.attempts or loop.time() + wait >= end:
+            raise ModelError(f"gave up after {number + 1} attempts: {failure}")
+        await sleep(wait)
+    raise ModelError("no attempt was allowed")

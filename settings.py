@@ -1,0 +1,35 @@
+"""Settings of this installation, from environment variables or a `.env` file. Never stored, never logged."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+from dotenv import dotenv_values
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """`SAGE_HOME`: where runs live. `SAGE_DATA`: folder with public benchmark data (bbh, gsm8k, formula)."""
+
+    model_config = SettingsConfigDict(env_prefix="SAGE_", env_file=".env", extra="ignore")
+
+    home: Path = Field(default_factory=lambda: Path.home() / ".sage-spo")
+    data: Path | None = None
+
+
+def settings() -> Settings:
+    """The settings as they are now (read anew, so that a changed environment counts)."""
+    return Settings()
+
+
+@cache
+def _dotenv(folder: str) -> dict[str, str | None]:
+    return dict(dotenv_values(Path(folder) / ".env"))
+
+
+def secret(name: str) -> str | None:
+    """A key from the environment, else from `.env` in the working folder; None where it is in neither."""
+    return os.environ.get(name) or _dotenv(os.getcwd()).get(name)

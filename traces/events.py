@@ -1,0 +1,89 @@
+"""The event log of a run: JSON lines in `runs/RUN_ID/events.jsonl`, for people and programs to follow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from .home import unwritable, writable_folder
+from .redact import redact_event
+
+SCHEMA_VERSION = 1
+FILE = "events.jsonl"
+
+_OWN = ("schema_version", "time", "run", "event")
+
+
+class EventLog:
+    """Appends one line per event: schema version, time (ISO, UTC), run, event, then the event's own fields.
+
+    Secrets are taken out of every field. Nothing of structlog is configured globally, so that each run of a
+    process has its own log and an application's logging stays as it is.
+    """
+
+    def __init__(self, run_id: str, path: Path) -> None:
+        self.path = path
+        try:
+            # Unbuffered: each line is one write, so that lines stay whole whoever else appends or kills us.
+            self._file = open(path, "ab", buffering=0)  # noqa: SIM115 - open for as long as the run
+            _end_last_line(path, self._file)
+        except OSError as error:
+            raise unwritable(path, error.strerror or str(error)) from error
+
+        def laid_out(_logger: object, _method: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
+            own = {"schema_version": SCHEMA_VERSION, "time": event["time"], "run": run_id, "event": event["event"]}
+            return own | event["fields"]
+
+        self._log: structlog.BoundLogger = structlog.wrap_logger(
+            structlog.BytesLogger(self._file),
+            wrapper_class=structlog.BoundLogger,
+            context_class=dict,
+            processors=[
+                structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+                laid_out,
+                redact_event,
+                structlog.processors.JSONRenderer(serializer=_line),
+            ],
+        )
+
+    def emit(self, event: str, /, **fields: Any) -> None:
+        """Append an event.
+
+        Raises StoreError when the file cannot be written, TypeError for a field that every line has already.
+        """
+        if taken := [name for name in _OWN if name in fields]:
+            raise TypeError(f"an event cannot have a field named '{taken[0]}': every line has one of its own")
+        try:
+            self._log.info(event, fields=fields)
+        except OSError as error:
+            raise unwritable(self.path, error.strerror or str(error)) from error
+
+    def close(self) -> None:
+        """Let go of the file; what was emitted is there already."""
+        self._file.close()
+
+
+def event_log(run_id: str, home: Path) -> EventLog:
+    """The log of a run in the user's SAGE_HOME, appended to where it exists.
+
+    Raises StoreError when it cannot be written.
+    """
+    return EventLog(run_id, writable_folder(home.expanduser() / "runs" / run_id) / FILE)
+
+
+def _line(event: dict[str, Any], **options: Any) -> bytes:
+    return json.dumps(event, **options).encode()
+
+
+def _end_last_line(path: Path, file: Any) -> None:
+    """After a line that was cut short (a full disk, a power cut) the next one must begin on its own."""
+    size = path.stat().st_size
+    if size:
+        with open(path, "rb") as written:
+            written.seek(size - 1)
+            if written.read(1) != b"\n":
+                file.write(b"\n")
