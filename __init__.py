@@ -1,0 +1,110 @@
+"""sage-spo: find better prompts by measured search, and prove that they are better.
+
+    from sage_spo import optimize
+    result = optimize("reviews")
+    result.prompt, result.gain, result.sentence
+
+Names are imported when they are first used, so that `import sage_spo` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import (
+        BudgetError,
+        BudgetExceeded,
+        BudgetTooSmall,
+        ModelError,
+        ModelSetupError,
+        RunInterrupted,
+        SageError,
+        SandboxError,
+        StoreError,
+        TaskError,
+        UsageError,
+    )
+    from .evaluation.budget import Budget
+    from .jobs.api import aoptimize, aresume, optimize, resume
+    from .jobs.evaluate import aevaluate, evaluate
+    from .jobs.evaluation_result import Evaluation
+    from .jobs.prompt_file import read_prompt
+    from .tasks.example import Example, Score
+    from .tasks.load import load_task
+    from .tasks.prompt import Demo, Prompt
+    from .tasks.task import Task
+    from .traces.result import Result
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Budget",
+    "BudgetError",
+    "BudgetExceeded",
+    "BudgetTooSmall",
+    "Demo",
+    "Evaluation",
+    "Example",
+    "ModelError",
+    "ModelSetupError",
+    "Prompt",
+    "Result",
+    "RunInterrupted",
+    "SageError",
+    "SandboxError",
+    "Score",
+    "StoreError",
+    "Task",
+    "TaskError",
+    "UsageError",
+    "__version__",
+    "aevaluate",
+    "aoptimize",
+    "aresume",
+    "evaluate",
+    "load_task",
+    "optimize",
+    "read_prompt",
+    "resume",
+]
+
+_NAMES = {
+    ".errors": (
+        "BudgetError",
+        "BudgetExceeded",
+        "BudgetTooSmall",
+        "ModelError",
+        "ModelSetupError",
+        "RunInterrupted",
+        "SageError",
+        "SandboxError",
+        "StoreError",
+        "TaskError",
+        "UsageError",
+    ),
+    ".evaluation.budget": ("Budget",),
+    ".jobs.api": ("aoptimize", "aresume", "optimize", "resume"),
+    ".jobs.evaluate": ("aevaluate", "evaluate"),
+    ".jobs.evaluation_result": ("Evaluation",),
+    ".jobs.prompt_file": ("read_prompt",),
+    ".tasks.example": ("Example", "Score"),
+    ".tasks.load": ("load_task",),
+    ".tasks.prompt": ("Demo", "Prompt"),
+    ".tasks.task": ("Task",),
+    ".traces.result": ("Result",),
+}
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULE_OF[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

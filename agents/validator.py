@@ -139,7 +139,8 @@ class Validator:
                 break
             block = without_demos(track[start : start + self.rules.block], champion, *running)
             jobs = [Job(p, block) for p in (champion, *running)]
-            if not self.evaluator.affordable(*jobs):
+            # A race that leaves no room for the holdout check would have been run for nothing.
+            if not self.evaluator.affordable(*jobs, *self._guard_jobs(champion, running[0])):
                 return differences, True
             await self.evaluator.measure(*jobs)
             before = self.evaluator.scores(champion.id, block)
@@ -168,9 +169,8 @@ class Validator:
     ) -> tuple[Verdict, bool]:
         """Look at the holdout (and the user's preserve set) before accepting."""
         task = self.evaluator.task
-        guard = task.holdout[: self.rules.holdout]
-        jobs = [Job(p, guard, "holdout") for p in (champion, candidate)]
-        jobs += [Job(p, task.preserve, "preserve") for p in (champion, candidate) if task.preserve]
+        guard = self._guarded
+        jobs = self._guard_jobs(champion, candidate)
         if not self.evaluator.affordable(*jobs):
             reason = "looked better in the race, but the budget had no room for the holdout check"
             return Verdict(candidate.id, False, "not measured", reason, stats), True
@@ -192,6 +192,15 @@ class Validator:
         if not self._passes(both, rank):
             return Verdict(candidate.id, False, "not better", _race_words(both), stats), False
         return Verdict(candidate.id, True, "accepted", _race_words(both), stats), False
+
+    @property
+    def _guarded(self) -> tuple[Example, ...]:
+        return self.evaluator.task.holdout[: self.rules.holdout]
+
+    def _guard_jobs(self, champion: Prompt, candidate: Prompt) -> list[Job]:
+        preserve = self.evaluator.task.preserve
+        jobs = [Job(p, self._guarded, "holdout") for p in (champion, candidate)]
+        return jobs + [Job(p, preserve, "preserve") for p in (champion, candidate) if preserve]
 
     def _compared(self, champion: Prompt, candidate: Prompt, examples: Sequence[Example]) -> list[float]:
         scores = self.evaluator.scores

@@ -90,12 +90,18 @@ class Evaluator:
         records = self._records.get(prompt_id, {})
         return {e.id: records[e.id, repeat].score for e in examples if (e.id, repeat) in records}
 
-    def all_scores(self, splits: Iterable[SplitName]) -> dict[str, dict[tuple[str, int], float]]:
-        """For each prompt its scores by (example id, repeat) on the named splits, missing ones left out."""
+    def all_scores(
+        self, splits: Iterable[SplitName], prompt_ids: Iterable[str]
+    ) -> dict[str, dict[tuple[str, int], float]]:
+        """For each of the prompts its scores by (example id, repeat) on the named splits, missing ones left out."""
         wanted = set(splits)
         return {
-            prompt_id: {key: r.score for key, r in records.items() if r.split in wanted and r.score is not None}
-            for prompt_id, records in self._records.items()
+            prompt_id: {
+                key: r.score
+                for key, r in self._records.get(prompt_id, {}).items()
+                if r.split in wanted and r.score is not None
+            }
+            for prompt_id in dict.fromkeys(prompt_ids)
         }
 
     def affordable(self, *jobs: Job, role: Role = "target") -> bool:

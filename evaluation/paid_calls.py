@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..errors import ModelError, TransientModelError
 from ..models.client import QuotaExhausted
@@ -42,6 +42,8 @@ class PaidCalls:
     policy: RetryPolicy
     seed: int
     on_trouble: Callable[[str], None] = lambda message: None
+    on_call: Callable[[Call], None] = lambda call: None
+    """Told of every call as it ends, for whoever shows progress."""
     _journal: dict[str, bool] = field(default_factory=dict)
     """For every call this run made: whether it ended as missing."""
     _under_way: dict[str, asyncio.Task[Answer | None]] = field(default_factory=dict)
@@ -123,7 +125,7 @@ class PaidCalls:
             except ModelError as error:
                 self.on_trouble(redact(str(error)))
         if answer is not None:
-            self.store.add(Answer(**{**_fields(answer), "key": request.key}))
+            self.store.add(replace(answer, key=request.key))
         self._write(
             Call(
                 self.run_id,
@@ -145,3 +147,4 @@ class PaidCalls:
         self._journal[call.key] = call.missing
         self.ledger.spend[call.role].cached += call.cached
         self.ledger.spend[call.role].missing += call.missing
+        self.on_call(call)

@@ -66,7 +66,10 @@ def _notes(task: Task, smallest: float, alpha: float) -> list[str]:
     twins = near_duplicates(task)
     if twins:
         first = twins[0]
-        notes.append(f"{len(twins)} examples stand nearly alike in two splits ({first}): the test may flatter the winner.")
+        notes.append(
+            f"{len(twins)} examples stand nearly alike in two splits ({first.first_id} and {first.second_id}): "
+            "the test may flatter the winner."
+        )
     if smallest > 0.15:
         wanted = examples_needed(0.1, alpha)
         certifies = "nothing" if math.isinf(smallest) else f"only gains of {smallest:.2f} or more"

@@ -174,8 +174,8 @@ async def publish(state: RunState) -> RunState:
     if tested and session.evaluator.scores(state["champion"], session.task.test):
         use = await session.store.use_test(test_key(session.task), session.run.id)
         certificate = certificate_of(session, state["seed_prompt"], state["champion"], use)
-    estimates = shrunken_estimates(session.evaluator.all_scores(("search", "holdout")))
-    estimate = estimates.get(state["champion"])
+    scores = session.evaluator.all_scores(("search", "holdout"), [*state.get("accepted", []), *state.get("pool", [])])
+    estimate = shrunken_estimates({i: s for i, s in scores.items() if s}).get(state["champion"])
     result = outcome(session, state, certificate, use, estimate.estimate if estimate else None)
     await session.store.update_run(
         session.run.id, status="finished", result=result.model_dump(mode="json"), seconds=session.ledger.seconds

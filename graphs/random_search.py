@@ -13,7 +13,7 @@ from langgraph.graph.state import CompiledStateGraph
 from ..agents import playbook
 from ..agents.rewriter import rewrite
 from ..tasks.prompt import Prompt
-from .search_loop import build_loop, proposed, situation
+from .search_loop import build_loop, proposed, situation, tried
 from .session import Session, open_session
 from .state import RunState
 
@@ -28,13 +28,13 @@ async def propose(state: RunState) -> RunState:
     session = await open_session(state["run_id"])
     iteration = state.get("iteration", 0) + 1
     known = session.known_before(iteration)
-    tried = session.rejected_before(iteration)
+    failed = tried(session, iteration)
 
     async def one(index: int) -> Prompt | None:
         rng = session.generator(iteration, "propose", index)
         parent = session.prompt(state["pool"][int(rng.integers(len(state["pool"])))])
         here = situation(session, parent, rng)
-        return await rewrite(here, known, session.desk, iteration=iteration, index=index, tried=tried)
+        return await rewrite(here, known, session.desk, iteration=iteration, index=index, tried=failed)
 
     children = await asyncio.gather(*(one(index) for index in range(session.options.candidates)))
     return proposed(session, state, iteration, distinct(session, state, iteration, children, known))

@@ -9,7 +9,7 @@ import numpy as np
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from ..agents.operators import Situation
+from ..agents.operators import Situation, sentences
 from ..evaluation.shrinkage import choose, shrunken_estimates
 from ..tasks.prompt import Prompt
 from ..traces.rows import Decision
@@ -47,7 +47,7 @@ async def validate(state: RunState) -> RunState:
     before = state.get("proposed", 0) - len(candidates)
     outcome = await session.validator(state.get("flip_rate", 0.0)).validate(champion, candidates, index=before)
     for index, verdict in enumerate(outcome.verdicts):
-        session.store.add(
+        session.decide(
             Decision(
                 session.run.id,
                 state["iteration"],
@@ -78,7 +78,7 @@ async def validate(state: RunState) -> RunState:
         "step": state["step"] + 1,
         "champion": lead,
         "accepted": accepted[-20:],
-        "pool": best_prompts(session, lead),
+        "pool": best_prompts(session, [*accepted, *state["pool"], *state["candidates"]], lead),
         "candidates": [],
         "idle": idle,
         "stop": _why_stop(session, state, outcome.budget_spent, lead),
@@ -92,6 +92,18 @@ def situation(session: Session, prompt: Prompt, rng: np.random.Generator) -> Sit
     """What an agent may look at when it changes `prompt`: its records on the search split, and where demos come from."""
     records = session.evaluator.records(prompt.id, "search")
     return Situation(session.task, prompt, records, session.panels.demo_pool, rng)
+
+
+def tried(session: Session, iteration: int, most: int = 12) -> list[str]:
+    """What earlier candidates added to their parents and was not accepted, newest last: not to be proposed again."""
+    texts: list[str] = []
+    for decision in session.decisions_before(iteration):
+        prompt = session.prompt(decision.prompt_id)
+        if decision.verdict == "accepted" or not prompt.parents:
+            continue
+        old = set(sentences(session.prompt(prompt.parents[0]).system))
+        texts += [s for s in sentences(prompt.system) if s not in old and s not in texts]
+    return texts[-most:]
 
 
 def proposed(session: Session, state: RunState, iteration: int, candidates: Sequence[Prompt]) -> RunState:
@@ -110,17 +122,21 @@ def proposed(session: Session, state: RunState, iteration: int, candidates: Sequ
     return update
 
 
-def leader(session: Session, accepted: list[str], incumbent: str) -> str:
+def leader(session: Session, accepted: Sequence[str], incumbent: str) -> str:
     """The accepted prompt with the best shrunken estimate: an earlier champion may take the lead back."""
-    scores = session.evaluator.all_scores(("search", "holdout"))
-    return choose({i: scores[i] for i in accepted if scores.get(i)}, incumbent)
+    return choose(_scores(session, accepted), incumbent)
 
 
-def best_prompts(session: Session, champion: str) -> list[str]:
-    """The P prompts that candidates are made from: the champion, then by shrunken estimate."""
-    estimates = shrunken_estimates(session.evaluator.all_scores(("search", "holdout")))
+def best_prompts(session: Session, contenders: Sequence[str], champion: str) -> list[str]:
+    """The P prompts that candidates are made from: the champion, then the contenders by shrunken estimate."""
+    estimates = shrunken_estimates(_scores(session, contenders))
     ranked = sorted(estimates, key=lambda i: (-estimates[i].estimate, i))
     return [champion, *(i for i in ranked if i != champion)][: session.options.pool]
+
+
+def _scores(session: Session, prompt_ids: Sequence[str]) -> dict[str, dict[tuple[str, int], float]]:
+    everything = session.evaluator.all_scores(("search", "holdout"), prompt_ids)
+    return {prompt_id: scores for prompt_id, scores in everything.items() if scores}
 
 
 def _why_stop(session: Session, state: RunState, budget_spent: bool, champion: str) -> str:

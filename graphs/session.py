@@ -34,7 +34,7 @@ from ..tasks.targets import make_target
 from ..tasks.task import Task
 from ..traces.events import EventLog, event_log
 from ..traces.redact import redact
-from ..traces.rows import Run, RunStatus, StoredPrompt
+from ..traces.rows import Decision, Run, RunStatus, StoredPrompt
 from ..traces.store import RunStore
 from .run_settings import RunSettings, SearchOptions
 
@@ -64,6 +64,7 @@ class Session:
     _prompts: dict[str, Prompt] = field(default_factory=dict)
     _since: dict[str, int] = field(default_factory=dict)
     """The iteration in which each prompt was first kept."""
+    _decisions: dict[tuple[int, int], Decision] = field(default_factory=dict)
     _lease: asyncio.Task[None] | None = None
 
     def emit(self, event: str, **fields: Any) -> None:
@@ -86,6 +87,15 @@ class Session:
         Not those of this iteration, which a step that is run again after a crash has left behind.
         """
         return {prompt_id for prompt_id, since in self._since.items() if since < iteration}
+
+    def decide(self, decision: Decision) -> None:
+        """Keep and store a verdict on a candidate."""
+        self._decisions[decision.iteration, decision.index] = decision
+        self.store.add(decision)
+
+    def decisions_before(self, iteration: int) -> list[Decision]:
+        """The verdicts of earlier iterations, oldest first."""
+        return [d for (at, _), d in sorted(self._decisions.items()) if at < iteration]
 
     def generator(self, *path: object) -> np.random.Generator:
         """A generator of its own for this place of the run (iteration, role, index)."""
@@ -225,9 +235,13 @@ async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
         for stored in (await store.prompts(run_id)).values():
             session._prompts[stored.id] = Prompt(**stored.content, parents=stored.parents, origin=stored.origin)
             session._since[stored.id] = stored.iteration
+        for decision in await store.decisions(run_id):
+            session._decisions[decision.iteration, decision.index] = decision
         await store.update_run(run_id, status="running", restarts=restarts)
         calls.on_trouble = lambda message: session.emit("call_failed", message=message)
-        evaluator.on_record = lambda record: session.tell("record")
+        calls.on_call = lambda call: session.tell(
+            "call", role=call.role, usd=call.usd, tokens=call.input_tokens + call.output_tokens
+        )
         session._lease = asyncio.create_task(session._keep_lease())
         return session
     except BaseException:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from typing import Any
 
-import openai
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
 from pydantic import BaseModel
 
-from ..errors import ModelError, ModelSetupError, TransientModelError
-from ..traces.redact import redact
-from .client import retry_after
-from .embedded import embedded
-from .names import ModelName, check_model, is_reasoning
+from ..errors import TransientModelError
+from .embedded import EmbeddedModel, embedded
+from .embedded_process import ALIAS
+from .failures import model_error
+from .langchain_models import HttpClient, compatible_model, provider_model
+from .names import OPENAI_URL, ModelName, check_model, local_weights
+from .parameters import is_reasoning, output_limit
 from .prices import price
 
 
@@ -29,49 +32,47 @@ class AgentReply:
 
 
 class AgentModel:
-    """One chat model that plays the agents. It never retries and never checks a reply: callers do both."""
+    """One chat model that plays the agents, for one event loop. It never retries and never checks a reply: callers
+    do both."""
 
     def __init__(self, name: ModelName) -> None:
         self.name = str(name)
         self.price = price(name)
         self._of = name
         self._chat: BaseChatModel | None = None
-        self._http: Any = None
+        self._http: HttpClient | None = None
+        self._embedded: EmbeddedModel | None = None
+        self._url = ""
+
+    def output_limit(self, max_tokens: int) -> int:
+        """The limit to ask for so that `max_tokens` of reply fit: reasoning models spend the same one on thinking."""
+        return output_limit(self._of.model, max_tokens)
 
     async def complete(
         self, messages: list[dict[str, str]], *, schema: type[BaseModel] | None, max_tokens: int, temperature: float
     ) -> AgentReply:
-        """One reply; with `schema` an OpenAI-compatible endpoint is asked for JSON of that form.
+        """One reply of at most `max_tokens` (thinking included); with `schema`, asked for as JSON of that form.
 
         Raises TransientModelError for what may pass, ModelError for what will not.
         """
         started = time.monotonic()
         chat = await self._model()
         options: dict[str, Any] = {"max_tokens": max_tokens}
-        if not is_reasoning(self._of.model):
+        if not (self._of.provider == "openai" and is_reasoning(self._of.model)):
             options["temperature"] = temperature
-        if schema is not None and self._of.provider in ("openai", "local"):
-            # Not with_structured_output: it costs several times as much and loses the raw reply on an error.
-            form = {"name": schema.__name__, "schema": schema.model_json_schema()}
-            options["extra_body"] = {"response_format": {"type": "json_schema", "json_schema": form}}
         try:
-            reply = await chat.ainvoke(messages, **options)
-        except openai.APIStatusError as error:
-            message = redact(f"{self.name} answered {error.status_code}: {error.message}")[:400]
-            if error.status_code in (408, 409, 429) or error.status_code >= 500:
-                raise TransientModelError(message, retry_after=retry_after(error.response.headers)) from None
-            raise ModelError(message) from None
-        except openai.APIConnectionError as error:  # time-outs are of this kind too
-            raise TransientModelError(redact(f"{self.name}: {error}")[:400], spent=True) from None
-        except (TimeoutError, ConnectionError) as error:
-            raise TransientModelError(redact(f"{self.name}: {error}")[:400], spent=True) from None
-        except ModelError:
-            raise
-        except Exception as error:  # other providers' packages have error types of their own
-            raise ModelError(redact(f"{self.name}: {type(error).__name__}: {error}")[:400]) from None
-        usage = reply.usage_metadata
+            if self._of.provider in ("openai", "local"):
+                message = await chat.ainvoke(messages, **options, **self._extras(schema, max_tokens))
+                text = str(message.text)
+            else:
+                message, text = await _asked_elsewhere(chat, messages, schema, options)
+        except Exception as error:  # every provider's package has error types of its own
+            if self._embedded is not None and await self._embedded.url() != self._url:
+                raise TransientModelError("the embedded model's process ended; the next call asks a new one") from None
+            raise model_error(error, self.name) from None
+        usage = message.usage_metadata
         return AgentReply(
-            text=str(reply.text),
+            text=text,
             input_tokens=usage["input_tokens"] if usage else None,
             output_tokens=usage["output_tokens"] if usage else None,
             latency=time.monotonic() - started,
@@ -82,33 +83,55 @@ class AgentModel:
         http, self._http, self._chat = self._http, None, None
         if http is not None:
             await http.aclose()
+        model, self._embedded = self._embedded, None
+        if model is not None:
+            await model.aclose()
+
+    def _extras(self, schema: type[BaseModel] | None, max_tokens: int) -> dict[str, Any]:
+        body: dict[str, Any] = {}
+        if schema is not None:
+            # Not with_structured_output: it costs several times as much and loses the raw reply on an error.
+            form = {"name": schema.__name__, "schema": schema.model_json_schema()}
+            body["response_format"] = {"type": "json_schema", "json_schema": form}
+        if self._of.base_url != OPENAI_URL:
+            # ChatOpenAI sends the limit as `max_completion_tokens` alone, which not every server knows.
+            body["max_tokens"] = max_tokens
+        return {"extra_body": body} if body else {}
 
     async def _model(self) -> BaseChatModel:
+        if self._of.local:
+            if self._embedded is None:
+                self._embedded = await embedded(local_weights(self._of))
+            url = await self._embedded.url()
+            if url != self._url:  # the process was started anew
+                self._chat, self._url = None, url
         if self._chat is None:
-            self._chat = await self._make()
+            if self._of.provider not in ("openai", "local"):
+                self._chat = provider_model(self._of)
+            else:
+                if self._http is None:
+                    self._http = HttpClient()
+                model = ALIAS if self._of.local else self._of.model
+                self._chat = compatible_model(model, self._url or self._of.base_url, self._of.api_key(), self._http)
         return self._chat
-
-    async def _make(self) -> BaseChatModel:
-        if self._of.provider not in ("openai", "local"):
-            from langchain.chat_models import init_chat_model  # heavy, and rarely needed
-
-            try:
-                return init_chat_model(self._of.model, model_provider=self._of.provider, max_retries=0)
-            except ImportError as error:
-                raise ModelSetupError(f"model '{self.name}': {error}") from None
-        from langchain_openai import ChatOpenAI
-
-        url = await (await embedded()).url() if self._of.provider == "local" else self._of.base_url
-        self._http = openai.DefaultAioHttpClient()
-        return ChatOpenAI(
-            model=self._of.model or "embedded",
-            base_url=url,
-            api_key=lambda: self._of.api_key() or "none",
-            max_retries=0,
-            http_async_client=self._http,
-        )
 
 
 def agent_model(name: str, base_url: str | None = None) -> AgentModel:
     """The agent model of that name. Raises ModelSetupError where it cannot be used (no key, unknown provider)."""
     return AgentModel(check_model(name, base_url))
+
+
+async def _asked_elsewhere(
+    chat: BaseChatModel, messages: list[dict[str, str]], schema: type[BaseModel] | None, options: dict[str, Any]
+) -> tuple[AIMessage, str]:
+    """A reply by the provider's own way to structured output; the text is JSON where that worked."""
+    if schema is None:
+        message = await chat.ainvoke(messages, **options)
+        return message, str(message.text)
+    structured = chat.with_structured_output(schema, include_raw=True).with_config(run_name=schema.__name__)
+    found: Any = await structured.ainvoke(messages, **options)
+    message = found["raw"]
+    if isinstance(found["parsed"], BaseModel):
+        return message, found["parsed"].model_dump_json()
+    calls = getattr(message, "tool_calls", None) or []
+    return message, json.dumps(calls[0]["args"]) if calls else str(message.text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from time import time
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from ..errors import ModelError, TransientModelError
+from ..traces.redact import REDACTED, redact
 
 MAX_REPLY_BYTES = 5_000_000
 CONNECT_SECONDS = 10.0
@@ -25,7 +25,6 @@ TRANSIENT_STATUS = {408, 409, 425, 429}
 MAYBE_SPENT_STATUS = {408, 502, 504, 524}
 QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "credit_balance_too_low"}
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-KEY_LIKE = re.compile(r"\b(?:sk|pk|key|gsk|xai|hf|AIza)[-_]?[A-Za-z0-9_\-*.]{12,}")
 
 
 class QuotaExhausted(ModelError):
@@ -137,12 +136,12 @@ class ChatClient:
 
     def _safe(self, text: str) -> str:
         if self._api_key:
-            text = text.replace(self._api_key, "[key]")
-        return " ".join(KEY_LIKE.sub("[key]", text).split())[:SHOWN_CHARACTERS]
+            text = text.replace(self._api_key, REDACTED)  # it may come from an argument, which `redact` cannot know
+        return " ".join(redact(text).split())[:SHOWN_CHARACTERS]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait from `retry-after-ms` or `Retry-After` (seconds or a date); None where not given or unreadable."""
+    """Seconds to wait, from `retry-after-ms` or `Retry-After` (seconds or a date); None without a readable one."""
     try:
         if "retry-after-ms" in headers:
             return max(0.0, float(headers["retry-after-ms"]) / 1000)

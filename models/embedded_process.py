@@ -9,6 +9,7 @@ that started the child ends, and event loops start children from short-lived thr
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import select
@@ -28,7 +29,7 @@ QUIET_THREADS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 def serve(weights: str, threads: int) -> Any:
     """A running server. The caller keeps the reference: the server ends when it is collected."""
     os.environ.update(QUIET_THREADS)
-    import xllamacpp
+    xllamacpp: Any = importlib.import_module("xllamacpp")  # compiled, without type information
 
     params = xllamacpp.CommonParams()
     params.model.path = weights

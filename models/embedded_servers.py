@@ -12,10 +12,12 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import ModelError, ModelSetupError
 from .embedded_process import QUIET_THREADS
+from .embedded_routing import Router
 
 PROCESSES = 2
 START_SECONDS = 120.0
@@ -80,7 +82,7 @@ class ServerProcess:
 
     def _start(self) -> None:
         command = [sys.executable, "-P", "-m", f"{__package__}.embedded_process"]
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603  our own module, no shell
             [*command, "--weights", str(self._weights), "--parent", str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -115,32 +117,43 @@ class ServerProcess:
                 pipe.close()
 
 
-_servers: dict[Path, tuple[ServerProcess, ...]] = {}
-_servers_lock = threading.Lock()
+@dataclass(frozen=True)
+class ServerGroup:
+    """The processes that serve one weights file, and who routes requests among them."""
+
+    processes: tuple[ServerProcess, ...]
+    router: Router = field(default_factory=lambda: Router(PROCESSES))
 
 
-def servers(weights: Path) -> tuple[ServerProcess, ...]:
+_groups: dict[Path, ServerGroup] = {}
+_groups_lock = threading.Lock()
+
+
+def servers(weights: Path) -> ServerGroup:
     """The processes that serve these weights, started. Safe to call from any thread (blocks while they start)."""
     check_runtime()
     if not weights.is_file():
         raise ModelSetupError(f"no such weights file: {weights}")
-    with _servers_lock:
-        group = _servers.setdefault(weights.resolve(), tuple(ServerProcess(weights) for _ in range(PROCESSES)))
+    path = weights.resolve()
+    with _groups_lock:
+        if path not in _groups:
+            _groups[path] = ServerGroup(tuple(ServerProcess(path) for _ in range(PROCESSES)))
+        group = _groups[path]
     with ThreadPoolExecutor(PROCESSES) as pool:
-        list(pool.map(ServerProcess.url, group))
+        list(pool.map(ServerProcess.url, group.processes))
     return group
 
 
 def stop_servers() -> None:
-    """End all server processes; runs at exit."""
-    with _servers_lock:
-        groups = list(_servers.values())
-        _servers.clear()
+    """End all server processes; runs at exit. A later call of `servers` starts new ones."""
+    with _groups_lock:
+        groups = list(_groups.values())
+        _groups.clear()
     for group in groups:
-        for server in group:
-            server.stop()
+        for process in group.processes:
+            process.stop()
 
 
 atexit.register(stop_servers)
 # A forked child must neither use nor end its parent's processes.
-os.register_at_fork(after_in_child=_servers.clear)
+os.register_at_fork(after_in_child=_groups.clear)

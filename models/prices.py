@@ -2,36 +2,65 @@
 
 from __future__ import annotations
 
-import os
+import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from ..errors import ModelSetupError
+from ..settings import secret
 from .names import OPENAI_URL, ModelName
 
 TABLE = Path(__file__).with_name("prices.yaml")
+SNAPSHOT = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8}|latest)$")
+
+
+def price(name: ModelName | str) -> tuple[float, float] | None:
+    """Price of a million input and of a million output tokens; 0 for local models, None where unknown.
+
+    `SAGE_PRICES` may name a YAML file of the form of `prices.yaml` whose entries come first. That file alone can
+    price targets that are no models (given by their names), and models behind addresses other than the provider's.
+    """
+    own_file = secret("SAGE_PRICES")
+    names = _spellings(name)
+    if own_file:
+        own = _table(own_file, Path(own_file).stat().st_mtime_ns if Path(own_file).exists() else 0)
+        for spelling in names:
+            if spelling in own:
+                return own[spelling]
+    if isinstance(name, str):
+        return None
+    if name.local:
+        return (0.0, 0.0)
+    if name.provider == "openai" and name.base_url != OPENAI_URL:
+        return None
+    known = _table(str(TABLE), 0)
+    return next((known[spelling] for spelling in names if spelling in known), None)
+
+
+def price_date() -> str:
+    """The date of the built-in table, as YYYY-MM-DD."""
+    return str(yaml.safe_load(TABLE.read_text())["date"])
+
+
+def _spellings(name: ModelName | str) -> list[str]:
+    if isinstance(name, str):
+        return [name]
+    short = f"{name.provider}:{name.model}"
+    return list(dict.fromkeys([str(name), short, SNAPSHOT.sub("", short)]))
 
 
 @cache
-def _table(path: str) -> dict[str, list[float]]:
+def _table(path: str, _changed: int) -> dict[str, tuple[float, float]]:
     try:
-        return yaml.safe_load(Path(path).read_text())["prices"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise ModelSetupError(f"price table {path} cannot be read: {error}") from error
-
-
-def price(name: ModelName) -> tuple[float, float] | None:
-    """Price of input and output tokens; 0 for local models, None where unknown.
-
-    `SAGE_PRICES` may name a YAML file of the form of `prices.yaml` whose entries come first.
-    """
-    if name.provider == "local":
-        return (0.0, 0.0)
-    for path in (os.environ.get("SAGE_PRICES"), str(TABLE)):
-        entry = _table(path).get(str(name)) if path else None
-        official = name.provider != "openai" or name.base_url == OPENAI_URL
-        if entry and (official or path != str(TABLE)):
-            return (float(entry[0]), float(entry[1]))
-    return None
+        rows: Any = yaml.safe_load(Path(path).read_text())["prices"]
+        table = {str(name): (float(row[0]), float(row[1])) for name, row in rows.items()}
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        form = "'prices: {openai:MODEL: [INPUT, OUTPUT]}' in US dollars per million tokens"
+        reason = " ".join(str(error).split())[:200]
+        raise ModelSetupError(f"price table {path} cannot be read; it should say {form} ({reason})") from error
+    if any(value < 0 for row in table.values() for value in row):
+        raise ModelSetupError(f"price table {path}: a price is negative")
+    return table

@@ -18,8 +18,8 @@ T = TypeVar("T")
 class RetryPolicy:
     """At most `attempts`, each at most `timeout` seconds, all together at most `deadline` seconds.
 
-    Between attempts it waits `base` · 2^k seconds, at most `cap`, with full jitter above one half; at least as
-    long as the server's Retry-After asks.
+    Between attempts it waits as long as the server's Retry-After asks, and on top of that `base` · 2^k seconds, at
+    most `cap`, of which the upper half is drawn at random.
     """
 
     attempts: int = 6
@@ -52,8 +52,8 @@ async def call_with_retries(
             failure = f"no answer within {policy.timeout:g} s"
         except TransientModelError as error:
             failure, wait = str(error), error.retry_after or 0.0
-        backoff = min(policy.cap, policy.base * 2**number) * (0.5 + 0.5 * float(rng.random()))
-        wait = max(wait, backoff)
+        # On top of the server's wish, so that callers who were all sent away at once do not all come back at once.
+        wait += min(policy.cap, policy.base * 2**number) * (0.5 + 0.5 * float(rng.random()))
         if number + 1 == policy.attempts or loop.time() + wait >= end:
             raise ModelError(f"gave up after {number + 1} attempts: {failure}")
         await sleep(wait)

@@ -21,7 +21,8 @@ from .task import OutputOptions, Task
 class Parts:
     """What a task is made of, before the checks.
 
-    `examples` are divided by `shares`, unless `splits` gives the three splits by name. `choices="labels"` stands for the task's labels. `folder` is where own metrics and prompt files are looked for.
+    `examples` are divided by `shares`, unless `splits` gives the three splits by name. `choices="labels"` stands for
+    the task's labels. `folder` is where own metrics and prompt files are looked for.
     """
 
     name: str

@@ -73,9 +73,9 @@ def _yaml(name: str, file: str, guessed: Guess, warnings: Sequence[str]) -> str:
         "# What you would send today. {labels} and {field} are filled in; {{word}} is sent as {word}.",
         f"seed_prompt: {_flow(guessed.seed_prompt)}",
         f"examples: {_flow(file)}",
-        f"# input: {reasons['input']}; expected: {reasons['expected']}; metadata: the rest, to see which examples fail.",
+        f"# input: {reasons['input']}; expected: {reasons['expected']}; metadata: all others, to see which fail.",
         f"fields: {{input: {_flow(fields.input)}, expected: {_flow(fields.expected)}, metadata: {_flow(metadata)}}}",
-        f"# {reasons['metric']}. Others: exact, label, numeric, contains, regex, f1, json, or your own module:function.",
+        f"# {reasons['metric']}. Others: exact, label, numeric, contains, regex, f1, json, or an own module:function.",
         f"metric: {_flow(guessed.metric)}",
     ]
     if guessed.labels:

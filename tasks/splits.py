@@ -116,12 +116,14 @@ def _check_made(chosen: Mapping[str, Sequence[Placed]], n: int, shares: Shares) 
     small = [name for name in SPLITS if len(chosen[name]) < LEAST]
     if not small:
         return
-    enough = n + 1
+    different = len({one.example.input for group in chosen.values() for one in group})
+    enough = LEAST * len(SPLITS)
     while min(split_sizes(enough, shares).values()) < LEAST:
         enough += 1
+    repeated = f" with only {different} different inputs (equal ones share a split)" if different < n else ""
     raise TaskError(
-        f"{_count(n)} make a {small[0]} split of {len(chosen[small[0]])}, and every split needs {LEAST}: "
-        f"bring {enough - n} more ({enough} in all), or set other shares under split: in task.yaml."
+        f"{_count(n)}{repeated} make a {small[0]} split of {len(chosen[small[0]])}, and every split needs {LEAST}: "
+        f"bring {max(1, enough - different)} more, or set other shares under split: in task.yaml."
     )
 
 

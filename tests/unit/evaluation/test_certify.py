@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from pydantic import TypeAdapter
+
 from sage_spo.evaluation.certify import Certificate, certify
 from sage_spo.evaluation.intervals import score_p, tango
 
@@ -56,7 +57,8 @@ def test_real_valued_scores_get_sign_flips_and_a_betting_interval() -> None:
     rng = np.random.default_rng(1)
     seed = rng.uniform(0.2, 0.6, 80)
     found = judge(seed.tolist(), (seed + rng.uniform(-0.05, 0.25, 80)).tolist())
-    assert found.verdict == "improved" and "sign-flip" in found.method
+    assert found.verdict == "improved"
+    assert "sign-flip" in found.method
     assert found.low <= found.gain <= found.high
     assert len(found.fixed) + len(found.broken) == 80
 
@@ -72,7 +74,8 @@ def test_missing_scores_are_left_out_and_never_zero() -> None:
     winner = by_id([1.0] * 49 + [None])
     found = certify(seed, winner, alpha=0.05, rng=np.random.default_rng(0))
     assert (found.n, found.missing) == (49, 2)
-    assert found.winner_mean == 1.0 and found.broken == ()
+    assert found.winner_mean == 1.0
+    assert found.broken == ()
     assert found.verdict == "improved"
 
 

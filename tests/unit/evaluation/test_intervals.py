@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import optimize, stats
+
 from sage_spo.evaluation.intervals import (
     LARGEST_BET,
     Interval,
@@ -22,7 +24,6 @@ from sage_spo.evaluation.intervals import (
     tango_bounds,
     wilson,
 )
-from scipy import optimize, stats
 
 counts = st.integers(1, 80).flatmap(
     lambda n: st.tuples(st.integers(0, n), st.just(n)).flatmap(
@@ -166,7 +167,8 @@ def test_betting_interval_keeps_the_means_at_which_nobody_grew_rich(seed: int) -
 def test_betting_interval_holds_the_mean_mirrors_and_scales(values: list[float]) -> None:
     d = np.array(values)
     interval, mirrored, halved = betting_interval(d), betting_interval(-d), betting_interval(d / 2, 0.95, -0.5, 0.5)
-    assert -1 <= interval.low <= d.mean() + 1e-12 and d.mean() - 1e-12 <= interval.high <= 1
+    assert -1 <= interval.low <= d.mean() + 1e-12
+    assert d.mean() - 1e-12 <= interval.high <= 1
     assert (interval.low, interval.high) == pytest.approx((-mirrored.high, -mirrored.low), abs=1e-9)
     assert (halved.low, halved.high) == pytest.approx((interval.low / 2, interval.high / 2), abs=1e-9)
 
@@ -174,7 +176,8 @@ def test_betting_interval_holds_the_mean_mirrors_and_scales(values: list[float])
 def test_betting_interval_narrows_with_examples_and_widens_with_the_level() -> None:
     d = np.tile([0.5, -0.25, 0.0, 0.125], 200)
     widths = [betting_interval(d[:n]).width for n in (20, 80, 320)]
-    assert widths == sorted(widths, reverse=True) and widths[-1] < 0.15
+    assert widths == sorted(widths, reverse=True)
+    assert widths[-1] < 0.15
     assert betting_interval(d[:80], 0.99).width > betting_interval(d[:80], 0.9).width
 
 

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from sage_spo.evaluation.intervals import score_ps
 from sage_spo.evaluation.power import examples_needed, power_of, smallest_certifiable_gain
 

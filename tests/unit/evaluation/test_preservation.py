@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
+
 from sage_spo.evaluation.intervals import tango
 from sage_spo.evaluation.preservation import examples_to_show_harmless, preservation
-from scipy import stats
 
 
 def test_a_few_breaks_are_tolerated_and_many_are_not() -> None:
@@ -50,7 +51,8 @@ def test_fixes_are_set_against_breaks_when_fresh_draws_give_both() -> None:
 def test_the_chance_flip_rate_is_subtracted_on_stochastic_targets_only() -> None:
     plain = preservation(0, 12, 60)
     flipping = preservation(0, 12, 60, flip_rate=0.18, deterministic=False)
-    assert plain.rejected and not flipping.rejected
+    assert plain.rejected
+    assert not flipping.rejected
     assert flipping.net_broken == pytest.approx(plain.net_broken - 0.18)
     assert preservation(0, 12, 60, flip_rate=0.18, deterministic=True) == plain
 
@@ -65,7 +67,8 @@ def test_nothing_handled_proves_nothing() -> None:
 def test_breaking_one_more_is_never_judged_better(fixed: int, broken: int, handled: int) -> None:
     one, more = preservation(fixed, broken, handled), preservation(fixed, broken + 1, handled)
     assert one.low <= one.net_broken <= one.high
-    assert more.low >= one.low - 1e-12 and more.high >= one.high - 1e-12
+    assert more.low >= one.low - 1e-12
+    assert more.high >= one.high - 1e-12
 
 
 def test_impossible_counts_and_rates_are_refused() -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
+
 from sage_spo.evaluation.sequential import (
     BETS,
     PRIOR_SPREAD,
@@ -20,7 +22,6 @@ from sage_spo.evaluation.sequential import (
     e_value_behind,
     probability_better,
 )
-from scipy import stats
 
 differences = st.lists(st.floats(-1, 1), max_size=30)
 
@@ -67,17 +68,21 @@ def test_the_anytime_p_never_rises(first: list[float], more: list[float]) -> Non
 
 
 def test_evidence_is_one_without_data_and_grows_with_wins() -> None:
-    assert e_value_ahead([]) == 1.0 and anytime_p([]) == 1.0
+    assert e_value_ahead([]) == 1.0
+    assert anytime_p([]) == 1.0
     assert PairedTest().after([]) == PairedTest()
     ahead = PairedTest().after([1.0] * 12)
-    assert ahead.p_ahead < 0.01 and ahead.p_behind == 1.0
+    assert ahead.p_ahead < 0.01
+    assert ahead.p_behind == 1.0
     behind = PairedTest().after([-1.0] * 12)
-    assert behind.p_behind < 0.01 and behind.p_ahead == 1.0
+    assert behind.p_behind < 0.01
+    assert behind.p_ahead == 1.0
 
 
 def test_overwhelming_evidence_stays_finite() -> None:
     test = PairedTest().after(np.ones(5000))
-    assert math.isfinite(test.e_ahead) and test.p_ahead > 0
+    assert math.isfinite(test.e_ahead)
+    assert test.p_ahead > 0
     assert test.e_behind == pytest.approx(0.0)
 
 

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+
 from sage_spo.evaluation import shrinkage
 from sage_spo.evaluation.shrinkage import choose, shrunken_estimates
 
@@ -52,8 +53,8 @@ def test_the_fit_equals_generalised_least_squares_over_the_same_grid_done_the_lo
 
 def test_a_prompt_that_met_only_easy_examples_does_not_win_by_them() -> None:
     easy, hard = [f"easy{i}" for i in range(20)], [f"hard{i}" for i in range(20)]
-    champion = row({x: 1.0 for x in easy} | {x: 0.3 for x in hard})
-    lucky = row({x: 0.95 for x in easy})
+    champion = row(dict.fromkeys(easy, 1.0) | dict.fromkeys(hard, 0.3))
+    lucky = row(dict.fromkeys(easy, 0.95))
     assert np.mean(list(lucky.values())) > np.mean(list(champion.values()))
     assert choose({"champion": champion, "lucky": lucky}, "champion") == "champion"
     assert choose({"champion": champion, "lucky": lucky}, "lucky") == "champion"

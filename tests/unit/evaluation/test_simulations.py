@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from sage_spo.evaluation.simulate import (
     EFFECTS,
     Effect,
@@ -30,27 +31,31 @@ def test_simulated_prompts_are_equally_good_and_share_most_answers(binary: bool)
     assert 0.45 < same < 0.95
     first, second = scores[:, 0] - scores[:, 0].mean(), scores[:, 1] - scores[:, 1].mean()
     assert np.mean(first * second) > 0.4 * scores.var()
-    assert scores.min() >= 0 and scores.max() <= 1
+    assert scores.min() >= 0
+    assert scores.max() <= 1
 
 
 @pytest.mark.parametrize("binary", [True, False])
 def test_an_equal_prompt_is_falsely_certified_in_at_most_five_percent(binary: bool) -> None:
     figure = false_certificates(RUNS, generator(1, binary), binary=binary, test=48)
     assert figure.kept, figure
-    assert figure.contrast is not None and figure.contrast > 0.9
+    assert figure.contrast is not None
+    assert figure.contrast > 0.9
 
 
 def test_five_uses_of_a_test_split_err_no_more_often_than_one() -> None:
     figure = false_certificates_over_uses(2000, generator(2))
     assert figure.kept, figure
-    assert figure.contrast is not None and figure.contrast > 0.05
+    assert figure.contrast is not None
+    assert figure.contrast > 0.05
 
 
 @pytest.mark.parametrize("binary", [True, False])
 def test_significant_accepts_an_equal_candidate_within_its_error_rate(binary: bool) -> None:
     many = false_acceptances(RUNS, generator(3, binary), binary=binary)
     assert many.kept, many
-    assert many.contrast is not None and many.contrast > 0.5
+    assert many.contrast is not None
+    assert many.contrast > 0.5
     single = false_acceptances(RUNS, generator(4, binary), binary=binary, candidates=1, search=500)
     assert single.kept, single
 
@@ -71,7 +76,8 @@ def test_plain_intervals_fail_at_48_examples_and_five_percent_discordance() -> N
     """The reason for not using them; also shows that the harness can see a failure."""
     effect = Effect(48, 0.04, 0.01)
     for figure in (coverage_binary(4000, generator(7), effect), coverage_real_valued(1000, generator(8), effect)):
-        assert figure.contrast is not None and figure.contrast < 0.90
+        assert figure.contrast is not None
+        assert figure.contrast < 0.90
 
 
 @pytest.mark.parametrize(

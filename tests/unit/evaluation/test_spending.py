@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+
 from sage_spo.evaluation.spending import candidate_alpha, spent_alpha
 
 

@@ -16,7 +16,7 @@ from sage_spo.tasks.metrics import make_metric
 def test_an_own_metric_beside_the_task_may_import_its_neighbours(tmp_path: Path) -> None:
     (tmp_path / "own_rules.py").write_text("GOOD = 0.25\n")
     (tmp_path / "my_metrics.py").write_text(
-        "from own_rules import GOOD\ndef score(output, example):\n    return GOOD if output else 0\nscore.binary = False\n"
+        "from own_rules import GOOD\ndef score(output, example):\n    return GOOD if output else 0\n"
     )
     metric = make_metric({"function": "my_metrics:score"}, folder=tmp_path)
     assert metric.name == "my_metrics:score"

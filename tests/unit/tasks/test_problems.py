@@ -55,7 +55,11 @@ def test_without_words_nothing_is_a_duplicate() -> None:
 def test_it_is_the_jaccard_index_over_words_and_pairs(
     search: list[str], holdout: list[str], test: list[str], threshold: float
 ) -> None:
-    texts = {f"{name}{n}": text for name, split in zip("sht", (search, holdout, test)) for n, text in enumerate(split)}
+    texts = {
+        f"{name}{n}": text
+        for name, split in zip("sht", (search, holdout, test), strict=True)
+        for n, text in enumerate(split)
+    }
     expected = {
         (one, other): overlap(texts[one], texts[other])
         for one in texts

@@ -128,7 +128,7 @@ def test_whatever_the_fields_are_called_the_proposal_loads(
 ) -> None:
     folder = tmp_path_factory.mktemp("proposed")
     records = [
-        {name: f"some text {n}" if k == 0 else answers[n % len(answers)] for k, name in enumerate(names)}
+        {f"{name}§": f"some text {n}" if k == 0 else answers[n % len(answers)] for k, name in enumerate(names)}
         for n in range(60)
     ]
     _, task = proposed(folder, records)

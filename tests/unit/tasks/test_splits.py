@@ -90,6 +90,12 @@ def test_too_few_examples_say_how_many_more_are_needed() -> None:
     assert error.value.exit_code == 2
 
 
+def test_repeated_inputs_do_not_fill_splits() -> None:
+    repeated = [Placed(Example(str(n), f"text {n % 2}", "a"), "a.csv line 1") for n in range(60)]
+    with pytest.raises(TaskError, match=r"only 2 different inputs .* bring 21 more"):
+        split_examples(repeated, Shares())
+
+
 def test_given_splits_need_five_examples_each() -> None:
     with pytest.raises(TaskError, match="holdout split has 2 examples; it needs 5: bring 3 more"):
         check_sizes({"search": placed(9), "holdout": placed(2), "test": placed(9)})
@@ -105,5 +111,5 @@ def test_the_same_example_in_two_splits_names_both() -> None:
 
 
 def test_an_id_in_two_splits_is_named() -> None:
-    with pytest.raises(TaskError, match="id 'text1' is also used at a.jsonl line 2"):
+    with pytest.raises(TaskError, match=r"id 'text1' is also used at a\.jsonl line 2"):
         check_disjoint({"search": placed(3), "test": [Placed(Example("text1", "new", "a"), "c.csv line 1")]})

@@ -1,0 +1,164 @@
+"""What can be said, refused and asked before a run is made: what the budget buys, what it may cost at most."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import typer
+
+from ..errors import BudgetError, UsageError
+from ..evaluation.budget import Budget
+from ..evaluation.panels import Panels
+from ..evaluation.preflight import plan
+from ..evaluation.spending import spent_alpha
+from ..graphs.optimize import test_key
+from ..graphs.run_settings import RunSettings
+from ..models.names import check_model
+from ..models.prices import price
+from ..settings import settings as installation
+from ..tasks.example import Example
+from ..tasks.prompt import Prompt
+from ..tasks.target import Request, Target
+from ..tasks.targets import make_target
+from ..tasks.task import Task
+from ..traces.store import RunStore
+from .output import one_line
+from .provider import who_sees
+
+GROWTH = 3
+"""A found prompt may be longer than the seed's; its input is taken to be at most so many times as long."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a run would be: `plan` as the event `plan` has it, and the most it may cost in US dollars.
+
+    `most_usd` is infinite where nothing limits it, None where a price is unknown.
+    """
+
+    plan: dict[str, Any]
+    most_usd: float | None
+    uses: int
+
+
+async def survey(task: Task, settings: RunSettings, *, alias: str | None = None) -> Survey:
+    """Everything that can be known without a call. Raises BudgetTooSmall and whatever else the run would refuse.
+
+    `alias` is the name that the run is to have; it must be free.
+    """
+    limits = settings.limits()
+    settings.search_options()
+    for name in filter(None, (settings.target, settings.agent)):
+        check_model(name, settings.base_url)
+    store = await RunStore.open(installation().home)
+    try:
+        uses = len(await store.test_uses(test_key(task)))
+        taken = {run.alias: run.id for run in await store.runs()} if alias else {}
+    finally:
+        await store.close()
+    if alias in taken:
+        raise UsageError(f"--run: there is a run '{alias}' already ({taken[alias]}): resume it, or choose another name")
+    target = make_target(settings.target, task, settings.base_url)
+    prices = {settings.target: target.price}
+    if settings.agent:
+        prices[settings.agent] = price(check_model(settings.agent, settings.base_url))
+    check_prices(limits, prices)
+    planned = plan(
+        task,
+        limits,
+        Panels.draw(task, settings.seed),
+        certify=settings.certify,
+        alpha=spent_alpha(uses + 1),
+        block=settings.validation().block,
+    )
+    fields = asdict(planned)
+    fields |= {
+        name: value if math.isfinite(value) else None for name, value in fields.items() if isinstance(value, float)
+    }
+    most = most_usd(task, target, limits, prices, asks_agent=settings.agent is not None)
+    return Survey(fields, most, uses)
+
+
+def check_prices(limits: Budget, prices: dict[str, tuple[float, float] | None]) -> None:
+    """Raises BudgetError where dollars are limited and a model's price is not known."""
+    unknown = [name for name, known in prices.items() if known is None]
+    if limits.usd is not None and unknown:
+        raise BudgetError(
+            f"budget: usd is limited, but the price of {unknown[0]} is unknown; name it in a file that SAGE_PRICES "
+            "points to, or limit target_calls or tokens instead"
+        )
+
+
+def most_usd(
+    task: Task,
+    target: Target,
+    limits: Budget,
+    prices: dict[str, tuple[float, float] | None],
+    *,
+    asks_agent: bool,
+) -> float | None:
+    """An upper bound on the cost of a run in US dollars; inf where nothing limits it, None where a price is unknown."""
+    known = [pair for pair in prices.values() if pair is not None]
+    if len(known) < len(prices):
+        return None
+    dearest = max((max(pair) for pair in known), default=0.0)
+    if dearest == 0:
+        return 0.0
+    bounds = [math.inf]
+    if limits.usd is not None:
+        bounds.append(limits.usd)
+    if limits.tokens is not None:
+        bounds.append(limits.tokens * dearest / 1e6)
+    if limits.target_calls is not None and not asks_agent and target.price is not None:
+        bounds.append(limits.target_calls * call_usd(task, target, target.price))
+    return min(bounds)
+
+
+def call_usd(task: Task, target: Target, prices: tuple[float, float]) -> float:
+    """What one call of a run costs at most, on average over the task's examples, in US dollars."""
+    requests = [target.request(task.seed_prompt, example) for example in task.everything]
+    return sum(_usd(request, prices, growth=GROWTH) for request in requests) / len(requests)
+
+
+def _usd(request: Request, prices: tuple[float, float], growth: int = 1) -> float:
+    return (growth * request.max_input_tokens * prices[0] + request.max_output_tokens * prices[1]) / 1e6
+
+
+def ask_for_calls(
+    task: Task,
+    calls: Sequence[tuple[Prompt, Example]],
+    target: str,
+    base_url: str | None,
+    *,
+    ask_above: float,
+    yes: bool,
+) -> None:
+    """`agree_on_cost` for these calls. Raises ModelSetupError where the target cannot be used."""
+    check_model(target, base_url)
+    made = make_target(target, task, base_url)
+    most = None if made.price is None else sum(_usd(made.request(p, e), made.price) for p, e in calls)
+    agree_on_cost(most, ask_above=ask_above, yes=yes, target=target, base_url=base_url)
+
+
+def agree_on_cost(
+    most: float | None, *, ask_above: float, yes: bool, target: str, base_url: str | None, lines: Sequence[str] = ()
+) -> None:
+    """Ask before something that may cost more than `ask_above` US dollars; `lines` are shown before the question.
+
+    Raises UsageError where nobody can be asked, typer.Abort where the answer is no.
+    """
+    if most is None or most <= ask_above or yes:
+        return
+    cost = "Nothing limits what this may cost" if math.isinf(most) else f"This may cost up to ${most:.2f}"
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(
+            f"{cost[0].lower()}{cost[1:]} and nobody can be asked: agree with --yes, raise --ask-above, "
+            "or limit it, as in --budget usd=1"
+        )
+    for line in (*lines, who_sees(target, base_url)):
+        typer.echo(one_line(line, None), err=True)
+    typer.confirm(f"{cost}. Go on?", abort=True, err=True)

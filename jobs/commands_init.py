@@ -1,0 +1,77 @@
+"""`init`: from a data file to a task.yaml, with the reasons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from ..errors import UsageError
+from ..traces.result import SCHEMA_VERSION
+from .options import JsonOption
+from .output import console, print_json
+from .screen import bullets
+
+
+def init(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Data: .csv, .tsv, .jsonl or .parquet.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the task is written.")] = Path("task.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Look at a data file, propose fields, metric and labels, and write a task.yaml to change and use.
+
+    The file needs a field with inputs and one with right answers.
+
+    \b
+    Example:
+      sage-spo init tickets.csv
+      sage-spo preflight task.yaml
+    """
+    from ..tasks.propose import propose
+
+    out = out.expanduser()
+    if out.is_dir():
+        out = out / "task.yaml"
+    if out.exists() and not force:
+        raise UsageError(f"--out: {out} is there already; pass --force to replace it, or name another file with --out")
+    proposal = propose(file.expanduser(), folder=out.parent)
+    try:
+        out.write_text(proposal.yaml, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--out: {out} cannot be written: {error.strerror or error}") from None
+    if json:
+        print_json(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "path": str(out),
+                "name": proposal.name,
+                "fields": {
+                    "input": proposal.input,
+                    "expected": proposal.expected,
+                    "metadata": list(proposal.metadata),
+                },
+                "metric": proposal.metric,
+                "labels": list(proposal.labels),
+                "seed_prompt": proposal.seed_prompt,
+                "max_tokens": proposal.max_tokens,
+                "warnings": list(proposal.warnings),
+                "yaml": proposal.yaml,
+            }
+        )
+        return
+    screen = console()
+    screen.print(Text(f"{out} for {file}:", style="bold"))
+    screen.print()
+    for line in proposal.yaml.splitlines():
+        screen.print(Text(f"  {line}", style="dim" if line.startswith("#") else ""), soft_wrap=True)
+    if proposal.warnings:
+        screen.print()
+        screen.print(Text("Mind", style="bold"))
+        screen.print(bullets(proposal.warnings))
+    screen.print()
+    screen.print(Text(f"Change what is wrong, then: sage-spo preflight {out}"))

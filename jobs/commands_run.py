@@ -1,0 +1,214 @@
+"""`optimize` and `resume`: starting a run, watching it, stopping it, showing how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import RunInterrupted, SageError
+from .exits import RunCrashed
+from .options import (
+    AgentOption,
+    AskAboveOption,
+    BaseUrlOption,
+    BudgetOption,
+    CertifyOption,
+    DataOption,
+    ExpectedOption,
+    InputOption,
+    JsonOption,
+    LabelsOption,
+    MetricOption,
+    RunArgument,
+    SeedOption,
+    SeedPromptOption,
+    ShuffleOption,
+    TargetOption,
+    TaskArgument,
+    YesOption,
+    task_options,
+    task_source,
+)
+from .output import console, print_json
+from .screen import result_screen
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from langgraph.runtime import RunControl
+
+    from ..traces.result import Result
+    from .progress import Progress, Spent
+
+EXIT_CODES = {"budget too small": 3, "inconclusive": 1}
+"""Verdicts that are no success; the others are 0: improved, or honestly not."""
+
+
+def optimize(
+    task: TaskArgument,
+    strategy: Annotated[str, typer.Option("--strategy", help="How candidates are found: random, demos.")] = "random",
+    target: TargetOption = "local",
+    agent: AgentOption = None,
+    base_url: BaseUrlOption = None,
+    budget: BudgetOption = None,
+    seed: SeedOption = 0,
+    run: Annotated[str | None, typer.Option("--run", metavar="NAME", help="A name for the run.")] = None,
+    certify: CertifyOption = True,
+    candidates: Annotated[
+        int | None, typer.Option("--candidates", metavar="Q", help="Proposed per iteration. Default: 6.")
+    ] = None,
+    pool: Annotated[
+        int | None, typer.Option("--pool", metavar="P", help="Best prompts that candidates are made from. Default: 2.")
+    ] = None,
+    iterations: Annotated[
+        int | None,
+        typer.Option("--iterations", metavar="N", help="At most so many. Default: until the budget is spent."),
+    ] = None,
+    input: InputOption = None,
+    expected: ExpectedOption = None,
+    metric: MetricOption = None,
+    labels: LabelsOption = None,
+    seed_prompt: SeedPromptOption = None,
+    data: DataOption = None,
+    shuffle_labels: ShuffleOption = None,
+    yes: YesOption = False,
+    ask_above: AskAboveOption = 1.0,
+    json: JsonOption = False,
+) -> None:
+    """Find a better prompt for TASK and prove that it is better, or say that it is not.
+
+    Without any option the embedded model is optimised by the built-in playbook: no key, no network, about five
+    minutes.
+
+    \b
+    Examples:
+      sage-spo optimize reviews
+      sage-spo optimize task.yaml --target openai:gpt-4.1-mini --budget usd=2
+      sage-spo optimize data.csv --input text --expected queue --run first
+      sage-spo optimize reviews --target openai:my-model \\
+        --base-url http://localhost:8000/v1
+
+    Ctrl-C ends the run after the step in hand; `sage-spo resume RUN` goes on. Exit codes: 0 improved or honestly
+    unchanged, 1 failure, 2 wrong usage, 3 budget too small, 75 interrupted.
+    """
+    from ..graphs.registry import strategy as known_strategy
+    from ..graphs.run_settings import RunSettings
+    from ..tasks.load import load_task
+    from .api import aoptimize
+    from .before import agree_on_cost, survey
+    from .progress import Progress
+    from .progress_words import plan_lines
+
+    known_strategy(strategy)
+    options = {"candidates": candidates, "pool": pool, "iterations": iterations}
+    keywords = task_options(
+        input=input,
+        expected=expected,
+        metric=metric,
+        labels=labels,
+        seed_prompt=seed_prompt,
+        data=data,
+        shuffle_labels=shuffle_labels,
+    )
+    chosen: dict[str, Any] = {
+        "strategy": strategy,
+        "target": target,
+        "agent": agent,
+        "base_url": base_url,
+        "budget": budget or "",
+        "seed": seed,
+        "certify": certify,
+        "options": {name: value for name, value in options.items() if value is not None},
+    }
+    source = task_source(task)
+    settings = RunSettings(task=source, **chosen)
+    limits = settings.limits()
+    before = asyncio.run(survey(load_task(source, **keywords), settings, alias=run))
+    agree_on_cost(
+        before.most_usd,
+        ask_above=ask_above,
+        yes=yes,
+        target=target,
+        base_url=base_url,
+        lines=plan_lines(before.plan, target=target, agent=agent, base_url=base_url, calls=limits.target_calls)[:-1],
+    )
+
+    def start(progress: Progress, control: RunControl) -> Awaitable[Result]:
+        return aoptimize(source, run=run, task_options=keywords, listener=progress, control=control, **chosen)
+
+    _finish(_watched(start, Progress()), json)
+
+
+def resume(run: RunArgument, json: JsonOption = False) -> None:
+    """Go on with an interrupted run; a finished one shows its result.
+
+    Nothing that was answered is asked or paid again, and the result is that of a run that nobody interrupted.
+
+    \b
+    Example:
+      sage-spo resume 3f2a1b7c
+    """
+    from .api import aresume
+    from .progress import Progress
+
+    def start(progress: Progress, control: RunControl) -> Awaitable[Result]:
+        return aresume(run, listener=progress, control=control)
+
+    _finish(_watched(start, Progress(asyncio.run(_spent(run)))), json)
+
+
+def _watched(start: Callable[[Progress, RunControl], Awaitable[Result]], progress: Progress) -> Result:
+    """The result of a run, after showing its progress; signals stop it in a way that it can be resumed."""
+    from langgraph.runtime import RunControl
+
+    from .interrupts import interruptible
+
+    async def go() -> Result:
+        control = RunControl()
+        with interruptible(control, progress.say):
+            return await start(progress, control)
+
+    with progress:
+        try:
+            return asyncio.run(go())
+        except (RunInterrupted, asyncio.CancelledError):
+            if not progress.run_id:
+                raise KeyboardInterrupt from None
+            raise RunInterrupted(f"stopped; resume with: sage-spo resume {progress.name}") from None
+        except SageError:
+            raise
+        except Exception as error:
+            if progress.run_id:
+                raise RunCrashed(progress.run_id) from error
+            raise
+
+
+def _finish(result: Result, json: bool) -> None:
+    if json:
+        print_json(result.model_dump(mode="json"))
+    else:
+        out = console()
+        out.print()
+        out.print(result_screen(result))
+    code = EXIT_CODES.get(result.verdict, 0)
+    if code:
+        raise typer.Exit(code)
+
+
+async def _spent(run: str) -> Spent:
+    """What a run has spent before it is taken up again."""
+    from ..settings import settings as installation
+    from ..traces.store import RunStore
+    from .progress import Spent
+
+    store = await RunStore.open(installation().home)
+    try:
+        found = await store.run(run)
+        spent = Spent(seconds=found.seconds)
+        for call in await store.calls(found.id):
+            spent.count({"role": call.role, "usd": call.usd, "tokens": call.input_tokens + call.output_tokens})
+        return spent
+    finally:
+        await store.close()

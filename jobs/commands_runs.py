@@ -1,0 +1,118 @@
+"""`runs` and `show`: what the run store holds. They import neither a graph nor a model."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from ..errors import StoreError
+from ..settings import settings as installation
+from ..traces.result import SCHEMA_VERSION, PromptContent, Result
+from ..traces.rows import Call, Decision, Run, StoredPrompt
+from ..traces.store import RunStore
+from .evaluation_result import Evaluation
+from .evaluation_screen import evaluation_screen
+from .options import JsonOption, RunArgument
+from .output import console, print_json
+from .run_pages import course_table, decision_json, run_json, run_name, runs_table, unfinished_page
+from .screen import result_screen
+
+
+def runs(
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")] = 20,
+    json: JsonOption = False,
+) -> None:
+    """List the runs, newest first.
+
+    Runs live in SAGE_HOME (default ~/.sage-spo).
+
+    \b
+    Examples:
+      sage-spo runs
+      sage-spo runs --json -n 100
+    """
+    found = asyncio.run(_runs(limit))
+    if json:
+        listed = [run_json(run) | {"result": run.result} for run in found]
+        print_json({"schema_version": SCHEMA_VERSION, "runs": listed})
+    elif found:
+        console().print(runs_table(found))
+    else:
+        console().print("No runs yet. Start with: sage-spo optimize reviews")
+
+
+def show(
+    run: RunArgument,
+    prompt: Annotated[bool, typer.Option("--prompt", help="Print only the prompt to use.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Show how a run ended, or how far it has come.
+
+    With --prompt it prints the prompt to use and nothing else: plain text where the prompt is one system text, else
+    a small YAML document with its components and worked examples. `evaluate --prompt` and `optimize --seed-prompt`
+    read both.
+
+    \b
+    Examples:
+      sage-spo show 3f2a1b7c
+      sage-spo show 3f2a1b7c --prompt > prompt.md
+    """
+    found, calls, decisions, prompts = asyncio.run(_run(run))
+    if prompt:
+        sys.stdout.write(_prompt_of(found))
+    elif json:
+        verdicts = [decision_json(decision, prompts) for decision in decisions]
+        document = {"schema_version": SCHEMA_VERSION, "run": run_json(found), "result": found.result}
+        print_json(document | {"decisions": verdicts})
+    elif found.result is None:
+        out = console()
+        out.print(unfinished_page(found, calls, decisions))
+        _print_course(decisions, prompts)
+    elif found.strategy == "evaluate":
+        console().print(evaluation_screen(Evaluation.model_validate(found.result)))
+    else:
+        console().print(result_screen(Result.model_validate(found.result)))
+        _print_course(decisions, prompts)
+
+
+def _print_course(decisions: list[Decision], prompts: dict[str, StoredPrompt]) -> None:
+    if decisions:
+        console().print(Text(), course_table(decisions, prompts))
+
+
+def _prompt_of(run: Run) -> str:
+    """The prompt to use as a file holds it. Raises StoreError where the run has none yet."""
+    from ..tasks.prompt import Demo, Prompt
+    from .prompt_file import prompt_text
+
+    if run.result is None:
+        raise StoreError(
+            f"run {run_name(run)} has no result yet ({run.status}); go on: sage-spo resume {run_name(run)}"
+        )
+    if "prompt" not in run.result:
+        raise StoreError(f"run {run_name(run)} was a {run.strategy} and has no prompt")
+    content = PromptContent.model_validate(run.result["prompt"])
+    demos = tuple(Demo.model_validate(demo) for demo in content.demos)
+    return prompt_text(Prompt(components=content.components, demos=demos))
+
+
+async def _runs(limit: int) -> list[Run]:
+    store = await RunStore.open(installation().home)
+    try:
+        return await store.runs(limit)
+    finally:
+        await store.close()
+
+
+async def _run(name: str) -> tuple[Run, list[Call], list[Decision], dict[str, StoredPrompt]]:
+    store = await RunStore.open(installation().home)
+    try:
+        run = await store.run(name)
+        calls = [] if run.result else await store.calls(run.id)
+        return run, calls, await store.decisions(run.id), await store.prompts(run.id)
+    finally:
+        await store.close()

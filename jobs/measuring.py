@@ -1,0 +1,86 @@
+"""Measuring outside a search: a run row, a ledger and an evaluator, so that it is journaled like everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from ..evaluation.budget import Budget
+from ..evaluation.evaluator import Evaluator
+from ..evaluation.ledger import Ledger
+from ..evaluation.paid_calls import PaidCalls
+from ..models.names import check_model
+from ..models.retry import RetryPolicy
+from ..settings import settings as installation
+from ..tasks.targets import make_target
+from ..tasks.task import Task
+from ..traces.redact import redact
+from ..traces.rows import Run
+from ..traces.store import RunStore
+from .before import check_prices
+
+Listener = Callable[[str, dict[str, Any]], None]
+
+
+@dataclass
+class Measuring:
+    """One run that only measures. `finish` stores what came of it."""
+
+    run_id: str
+    store: RunStore
+    ledger: Ledger
+    evaluator: Evaluator
+
+    async def finish(self, result: BaseModel) -> None:
+        """Store the result with the run and mark it as finished."""
+        await self.store.update_run(
+            self.run_id, status="finished", result=result.model_dump(mode="json"), seconds=self.ledger.seconds
+        )
+
+
+@asynccontextmanager
+async def measuring(
+    task: Task,
+    target: Any,
+    budget: Budget,
+    *,
+    strategy: str,
+    settings: Mapping[str, Any],
+    base_url: str | None = None,
+    listener: Listener | None = None,
+) -> AsyncIterator[Measuring]:
+    """A new run of that `strategy` with everything opened; closed and marked as failed where an error leaves it.
+
+    Raises ModelSetupError, BudgetError, StoreError before the run is made.
+    """
+    if isinstance(target, str):
+        await asyncio.to_thread(check_model, target, base_url)
+    made = await asyncio.to_thread(make_target, target, task, base_url)
+    check_prices(budget, {made.name: made.price})
+    store = await RunStore.open(installation().home)
+    try:
+        run_id = str(uuid.uuid4())
+        await store.create_run(Run(run_id, None, task.name, strategy, dict(settings), status="running"))
+        ledger = Ledger(budget)
+        calls = PaidCalls(run_id, store, ledger, RetryPolicy(), seed=0)
+        if listener is not None:
+            tell = listener
+            calls.on_trouble = lambda message: tell("call_failed", {"message": message})
+            calls.on_call = lambda call: tell("call", {"role": call.role})
+        try:
+            yield Measuring(run_id, store, ledger, Evaluator(task, made, calls))
+        except asyncio.CancelledError:
+            await store.update_run(run_id, status="interrupted", seconds=ledger.seconds)
+            raise
+        except Exception as error:
+            await store.update_run(run_id, status="failed", error=redact(str(error)), seconds=ledger.seconds)
+            raise
+    finally:
+        await made.aclose()
+        await store.close()

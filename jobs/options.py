@@ -1,0 +1,126 @@
+"""Options that several commands share, and what they mean for loading a task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+TaskArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="TASK",
+        help="A built-in task (reviews, headlines, languages, tickets), a task.yaml or its folder, a data file "
+        "(.csv, .tsv, .jsonl, .parquet), or bbh:NAME, gsm8k, formula from a data folder.",
+        show_default=False,
+    ),
+]
+RunArgument = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="A run's name, id, or the beginning of its id.", show_default=False),
+]
+InputOption = Annotated[
+    str | None, typer.Option("--input", metavar="FIELD", help="The field that holds the input (data files).")
+]
+ExpectedOption = Annotated[
+    str | None, typer.Option("--expected", metavar="FIELD", help="The field that holds the right answer (data files).")
+]
+MetricOption = Annotated[
+    str | None,
+    typer.Option(
+        "--metric",
+        metavar="NAME",
+        help="exact, label, numeric, contains, regex, f1, json, or your own as module:function.",
+    ),
+]
+LabelsOption = Annotated[
+    str | None, typer.Option("--labels", metavar="A,B,…", help="The possible answers, separated by commas.")
+]
+SeedPromptOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--seed-prompt", metavar="FILE", help="Start from this prompt (plain text, or YAML as `show` writes)."
+    ),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="Folder with bbh, gsm8k, formula data. Default: SAGE_DATA."),
+]
+ShuffleOption = Annotated[
+    int | None,
+    typer.Option(
+        "--shuffle-labels",
+        metavar="SEED",
+        help="Shuffle the right answers: a control in which nothing can be learned and nothing should be found.",
+    ),
+]
+TargetOption = Annotated[
+    str,
+    typer.Option(
+        "--target", metavar="MODEL", help="The model whose prompt it is: local, local:FILE.gguf, openai:MODEL."
+    ),
+]
+AgentOption = Annotated[
+    str | None,
+    typer.Option("--agent", metavar="MODEL", help="The model that writes prompts. Default: the built-in playbook."),
+]
+CertifyOption = Annotated[
+    bool, typer.Option("--certify/--no-certify", help="Prove the result on the test split, or leave that out.")
+]
+BaseUrlOption = Annotated[
+    str | None,
+    typer.Option("--base-url", metavar="URL", help="OpenAI-compatible server for openai: models (vLLM, Ollama, …)."),
+]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--budget",
+        metavar="LIMITS",
+        help="What it may spend: usd=2,target_calls=1500,agent_calls=100,tokens=1000000,minutes=30, any of them.",
+    ),
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Of the run's randomness: the same seed, the same run.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before spending.")]
+AskAboveOption = Annotated[
+    float, typer.Option("--ask-above", metavar="USD", min=0.0, help="Ask first where it may cost more than this.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+def task_source(task: str) -> str:
+    """The task as it is stored with a run: files by their absolute path, so that `resume` works from any folder."""
+    path = Path(task).expanduser()
+    looks_like_file = path.suffix or "/" in task
+    return str(path.absolute()) if path.exists() and looks_like_file else task
+
+
+def task_options(
+    *,
+    input: str | None,
+    expected: str | None,
+    metric: str | None,
+    labels: str | None,
+    seed_prompt: Path | None,
+    data: Path | None,
+    shuffle_labels: int | None,
+) -> dict[str, Any]:
+    """The keywords of `load_task` that were given, as plain values that can be stored with a run."""
+    given: dict[str, Any] = {"input": input, "expected": expected, "shuffle_labels": shuffle_labels}
+    if metric is not None:
+        given["metric"] = {"function": metric} if ":" in metric else metric
+    if labels is not None:
+        given["labels"] = [label.strip() for label in labels.split(",")]
+    if seed_prompt is not None:
+        from .prompt_file import read_prompt
+
+        prompt = read_prompt(seed_prompt)
+        given["seed_prompt"] = dict(prompt.components)
+        if prompt.demos:
+            given["seed_prompt"] = {
+                "components": dict(prompt.components),
+                "demos": [demo.model_dump(mode="json") for demo in prompt.demos],
+            }
+    if data is not None:
+        given["data"] = str(data.expanduser().absolute())
+    return {name: value for name, value in given.items() if value is not None}

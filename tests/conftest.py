@@ -1,0 +1,17 @@
+"""Every test has a SAGE_HOME of its own, and no key or setting of the person who runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The test's own SAGE_HOME."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "SAGE_DATA", "SAGE_PRICES", "E2B_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "sage-home"
+    monkeypatch.setenv("SAGE_HOME", str(folder))
+    return folder

@@ -1,0 +1,1 @@
+"""The one scripted model server that tests talk to instead of a provider."""

@@ -1,0 +1,248 @@
+"""A scripted OpenAI-compatible model server on a loopback port, whose answers depend on the request alone.
+
+In a test:
+
+    with FakeServer(rule_for(examples, gains={"one word": 0.3}), Faults({"500": 0.1})) as server:
+        target = make_target("openai:fake", task, base_url=server.url)
+
+As a process (prints its address; for tests that kill the client):
+
+    python -m sage_spo.tests.fakes.server --examples examples.jsonl --port 8901 --gains '{"one word": 0.3}'
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import threading
+import time
+from collections import Counter, deque
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from aiohttp import web
+
+from sage_spo.seeding import digest, generator
+
+from .answers import Answer, rule_from_file
+from .faults import Fault, Faults
+
+EMBEDDING_SIZE = 64
+STATUS: dict[Fault, int] = {"429": 429, "429 wait": 429, "quota": 429, "500": 500, "503": 503}
+
+
+@dataclass(frozen=True)
+class Logged:
+    """One request as it came in: `digest` of its body, how often that body had come before, what met it."""
+
+    path: str
+    digest: str
+    attempt: int
+    fault: Fault | str | None
+    body: dict[str, Any]
+
+
+class FakeServer:
+    """The server, run in a thread of its own between `with` and its end.
+
+    `rps` limits requests per second (429 beyond it), `latency` delays every answer by so many seconds, `key` is
+    the only key accepted (any, where None; the refusal repeats the key sent, as careless gateways do).
+    """
+
+    def __init__(
+        self,
+        answer: Answer = lambda request: "ok",
+        faults: Faults | None = None,
+        *,
+        rps: float | None = None,
+        latency: float = 0.0,
+        key: str | None = None,
+        port: int = 0,
+    ) -> None:
+        self.answer = answer
+        self.faults = faults or Faults()
+        self.rps, self.latency, self.key = rps, latency, key
+        self.log: list[Logged] = []
+        self.peak = 0
+        """Most requests under way at once."""
+        self.url = ""
+        self._port = port
+        self._seen: Counter[str] = Counter()
+        self._under_way = 0
+        self._recent: deque[float] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How often each body came."""
+        return Counter(logged.digest for logged in self.log)
+
+    @property
+    def chats(self) -> list[dict[str, Any]]:
+        """The bodies of all chat requests in order."""
+        return [logged.body for logged in self.log if logged.path == "/v1/chat/completions"]
+
+    def __enter__(self) -> FakeServer:
+        started = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run(started)), daemon=True)
+        self._thread.start()
+        if not started.wait(10):
+            raise RuntimeError("the fake server did not start")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._loop and self._thread and self._stop:
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(10)
+
+    async def _run(self, started: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = stop = asyncio.Event()
+        app = web.Application(client_max_size=16 * 1024**2)
+        app.router.add_post("/v1/chat/completions", self._handle)
+        app.router.add_post("/v1/embeddings", self._handle)
+        app.router.add_get("/v1/models", self._models)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", self._port)
+        await site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        started.set()
+        await stop.wait()
+        await runner.cleanup()
+
+    async def _models(self, request: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": "fake", "object": "model"}]})
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        key = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if self.key is not None and key != self.key:
+            return error(401, f"Incorrect API key provided: {key}", "invalid_api_key")
+        sent = digest(json.dumps(body, sort_keys=True))
+        attempt, self._seen[sent] = self._seen[sent], self._seen[sent] + 1
+        fault = self.faults.hits(sent, attempt, len(self.log))
+        limited = self._limited()
+        self.log.append(Logged(request.path, sent, attempt, "limit" if limited else fault, body))
+        if limited:
+            return error(429, "Rate limit reached", "rate_limit_exceeded", {"Retry-After": "0.2"})
+        self._under_way += 1
+        self.peak = max(self.peak, self._under_way)
+        try:
+            await asyncio.sleep(self.latency)
+            return await self._respond(request, body, fault)
+        finally:
+            self._under_way -= 1
+
+    def _limited(self) -> bool:
+        if self.rps is None:
+            return False
+        now = time.monotonic()
+        while self._recent and now - self._recent[0] >= 1.0:
+            self._recent.popleft()
+        if len(self._recent) >= self.rps:
+            return True
+        self._recent.append(now)
+        return False
+
+    async def _respond(self, request: web.Request, body: dict[str, Any], fault: Fault | None) -> web.StreamResponse:
+        if fault in STATUS:
+            code = "insufficient_quota" if fault == "quota" else "scripted"
+            headers = {"Retry-After": "0.2"} if fault == "429 wait" else {}
+            return error(STATUS[fault], f"scripted {fault}", code, headers)
+        if fault == "hang":
+            await asyncio.sleep(3600)
+        if fault == "reset":
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        if fault == "html":
+            return web.Response(text="<html>Bad gateway</html>", content_type="text/html")
+        reply = self._embeddings(body) if request.path.endswith("/embeddings") else self._chat(body, fault)
+        text = json.dumps(reply)
+        if fault == "large":
+            text = json.dumps(reply | {"padding": "x" * 5_500_000})
+        if fault == "malformed":
+            text = text[: len(text) // 2]
+        if fault not in ("truncated", "trickle"):
+            return web.Response(text=text, content_type="application/json")
+        return await self._piecewise(request, text.encode(), whole=fault == "trickle")
+
+    async def _piecewise(self, request: web.Request, data: bytes, *, whole: bool) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(data))})
+        await response.prepare(request)
+        if whole:
+            for byte in data:
+                await response.write(bytes([byte]))
+                await asyncio.sleep(0.2)
+        else:
+            await response.write(data[: len(data) // 2])
+            assert request.transport is not None
+            request.transport.abort()
+        return response
+
+    def _chat(self, body: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
+        text = self.answer(body)
+        message = {"role": "assistant", "content": text, "refusal": None}
+        if fault == "refusal":
+            message |= {"content": None, "refusal": "I cannot help with that."}
+        choices = [] if fault == "empty" else [{"index": 0, "message": message, "finish_reason": "stop"}]
+        read, written = sum(len(str(m.get("content"))) // 4 + 4 for m in body["messages"]), len(text) // 4 + 1
+        usage = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+        return {
+            "id": digest(json.dumps(body, sort_keys=True))[:12],
+            "object": "chat.completion",
+            "created": 0,
+            "model": body.get("model", "fake"),
+            "choices": choices,
+            "usage": usage,
+        }
+
+    def _embeddings(self, body: dict[str, Any]) -> dict[str, Any]:
+        texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        rows = [{"object": "embedding", "index": i, "embedding": embedding(str(t))} for i, t in enumerate(texts)]
+        usage = {"prompt_tokens": len(texts), "total_tokens": len(texts)}
+        return {"object": "list", "model": body.get("model", "fake"), "data": rows, "usage": usage}
+
+
+def embedding(text: str) -> list[float]:
+    """A unit vector: the sum of a fixed random one per word, so that texts with common words are close."""
+    words = [generator(0, word).standard_normal(EMBEDDING_SIZE) for word in text.lower().split()]
+    total = np.sum([np.zeros(EMBEDDING_SIZE), *words], axis=0)
+    return (total / (np.linalg.norm(total) or 1.0)).tolist()
+
+
+def error(status: int, message: str, code: str, headers: dict[str, str] | None = None) -> web.Response:
+    """A refusal in OpenAI's form."""
+    detail = {"error": {"message": message, "type": code, "code": code}}
+    return web.json_response(detail, status=status, headers=headers)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--examples", type=Path, required=True)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--base", type=float, default=0.4)
+    parser.add_argument("--gains", type=json.loads, default={})
+    parser.add_argument("--faults", type=json.loads, default={}, help='rates, such as {"500": 0.1}')
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rps", type=float)
+    parser.add_argument("--latency", type=float, default=0.0)
+    options = parser.parse_args()
+    rule = rule_from_file(options.examples, base=options.base, gains=options.gains, seed=options.seed)
+    faults = Faults(options.faults, seed=options.seed)
+    with FakeServer(rule, faults, rps=options.rps, latency=options.latency, port=options.port) as server:
+        print(server.url, flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()
