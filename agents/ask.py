@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from dataclasses import dataclass
@@ -9,12 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import asyncio
-
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel, ValidationError
 
-from ..errors import ModelError
 from ..evaluation.paid_calls import PaidCalls, PaidRequest
 from ..models.agent import AgentModel
 from ..seeding import digest
@@ -127,7 +125,7 @@ def _environment() -> Environment:
     return Environment(
         loader=FileSystemLoader(Path(__file__).parent / "prompts"),
         undefined=StrictUndefined,
-        autoescape=False,
+        autoescape=False,  # noqa: S701
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -41,6 +41,8 @@ class PaidCalls:
     ledger: Ledger
     policy: RetryPolicy
     seed: int
+    trouble: str = ""
+    """Why the last call that failed for good did."""
     on_trouble: Callable[[str], None] = lambda message: None
     on_call: Callable[[Call], None] = lambda call: None
     """Told of every call as it ends, for whoever shows progress."""
@@ -70,34 +72,52 @@ class PaidCalls:
         by_key = {request.key: request for request in requests}
         fresh = [key for key in by_key if key not in self._journal and key not in self._under_way]
         self.ledger.take(role, len(fresh))
-        known = await self.store.answers(list(by_key))
-        tasks: dict[str, asyncio.Task[Answer | None]] = {}
-        for key in fresh:
-            if key in known:
-                self._write(Call(self.run_id, key, role, iteration, 0, 0, 0.0, attempts=0, cached=True, missing=False))
-            else:
-                tasks[key] = asyncio.create_task(self._pay(by_key[key], role, iteration, limit))
-                self._under_way[key] = tasks[key]
-        shared = {key: self._under_way[key] for key in by_key if key in self._under_way and key not in tasks}
+        # From here to the last create_task nothing is awaited, so that no other caller can ask for the same keys.
+        lookup = asyncio.create_task(self.store.answers(by_key))
+        shared = {key: self._under_way[key] for key in by_key if key in self._under_way}
+        mine = {key: asyncio.create_task(self._obtain(by_key[key], lookup, role, iteration, limit)) for key in fresh}
+        self._under_way.update(mine)
         try:
-            done = await asyncio.gather(*tasks.values(), return_exceptions=True)
+            done = await asyncio.gather(*mine.values(), return_exceptions=True)
+            known = await lookup
         finally:
-            for key, task in tasks.items():
+            for key, task in mine.items():
                 task.cancel()
                 self._under_way.pop(key, None)
+            lookup.cancel()
             self.ledger.give_back(role, sum(key not in self._journal for key in fresh))
         await self.store.flush()
         for outcome in done:
             if isinstance(outcome, BaseException):
                 raise outcome
-        answers: dict[str, Answer | None] = {**known, **dict(zip(tasks, done, strict=True))}  # type: ignore[arg-type]
+        answers = {**known, **{key: task.result() for key, task in mine.items()}}
         for key, task in shared.items():
-            answers[key] = await task
+            await asyncio.wait([task])
+            # Whoever asked first may have been cancelled or stopped; then the call is still to be made.
+            lost = task.cancelled() or task.exception() is not None
+            answers[key] = (
+                (await self.ask([by_key[key]], role=role, iteration=iteration, limit=limit))[0]
+                if lost
+                else task.result()
+            )
         return [answers.get(request.key) for request in requests]
 
-    async def _pay(
-        self, request: PaidRequest, role: Role, iteration: int, limit: asyncio.Semaphore
+    async def _obtain(
+        self,
+        request: PaidRequest,
+        lookup: asyncio.Task[dict[str, Answer]],
+        role: Role,
+        iteration: int,
+        limit: asyncio.Semaphore,
     ) -> Answer | None:
+        """The store's answer, counted as a call; else one that is paid for."""
+        known = (await asyncio.shield(lookup)).get(request.key)
+        if known is None:
+            return await self._pay(request, role, iteration, limit)
+        self._write(Call(self.run_id, request.key, role, iteration, 0, 0, 0.0, attempts=0, cached=True, missing=False))
+        return known
+
+    async def _pay(self, request: PaidRequest, role: Role, iteration: int, limit: asyncio.Semaphore) -> Answer | None:
         charges: list[Charge] = []
 
         async def attempt() -> Answer:
@@ -123,7 +143,8 @@ class PaidCalls:
             except QuotaExhausted:
                 raise
             except ModelError as error:
-                self.on_trouble(redact(str(error)))
+                self.trouble = redact(str(error))
+                self.on_trouble(self.trouble)
         if answer is not None:
             self.store.add(replace(answer, key=request.key))
         self._write(

@@ -73,9 +73,7 @@ def _notes(task: Task, smallest: float, alpha: float) -> list[str]:
     if smallest > 0.15:
         wanted = examples_needed(0.1, alpha)
         certifies = "nothing" if math.isinf(smallest) else f"only gains of {smallest:.2f} or more"
-        notes.append(
-            f"{len(task.test)} test examples certify {certifies}; {wanted} would certify a gain of 0.10."
-        )
+        notes.append(f"{len(task.test)} test examples certify {certifies}; {wanted} would certify a gain of 0.10.")
     return notes
 
 

@@ -8,7 +8,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from ..errors import BudgetExceeded, BudgetTooSmall
+from ..errors import BudgetExceeded, BudgetTooSmall, ModelError
 from ..evaluation.certify import Certificate, certify
 from ..evaluation.evaluator import Job
 from ..evaluation.preflight import AA_EXAMPLES, first_look, plan
@@ -29,9 +29,7 @@ FIRST_LOOK = 48
 
 def build(checkpointer: Any = None) -> CompiledStateGraph:
     """The whole graph, every registered strategy a subgraph of it."""
-    builder = StateGraph(
-        RunState, context_schema=Context, input_schema=OptimizeInput, output_schema=OptimizeOutput
-    )
+    builder = StateGraph(RunState, context_schema=Context, input_schema=OptimizeInput, output_schema=OptimizeOutput)
     builder.add_node("prepare", prepare)
     builder.add_node("preflight", preflight)
     for name, entry in STRATEGIES.items():
@@ -110,13 +108,10 @@ async def preflight(state: RunState) -> RunState:
     """Measure the seed prompt: where it stands, whether answers flip, which labels look wrong."""
     session = await open_session(state["run_id"])
     session.evaluator.begin(state["step"])
-    hold_certification(session)
     seed = session.prompt(state["seed_prompt"])
     examples = (*session.panels.panel, *session.panels.race)[:FIRST_LOOK]
     try:
-        await session.evaluator.measure(
-            Job(seed, examples), Job(seed, examples[:AA_EXAMPLES], repeat=1)
-        )
+        await session.evaluator.measure(Job(seed, examples), Job(seed, examples[:AA_EXAMPLES], repeat=1))
     except BudgetExceeded as stop:
         return {"step": state["step"] + 1, "stop": str(stop), "verdict": "inconclusive"}
     records = session.evaluator.records(seed.id, "search")
@@ -126,6 +121,8 @@ async def preflight(state: RunState) -> RunState:
     look = first_look(
         session.task, [r for r in records if r.repeat == 0], [r for r in records if r.repeat == 1], decoding
     )
+    if look.n == 0:
+        raise ModelError(f"no call to {session.evaluator.target.name} succeeded: {session.calls.trouble}")
     session.emit(
         "first_look",
         score=look.score,
@@ -136,10 +133,7 @@ async def preflight(state: RunState) -> RunState:
         suspicious=look.suspicious,
         decoding=look.decoding,
     )
-    update: RunState = {"step": state["step"] + 1, "flip_rate": look.flip_rate}
-    if look.n == 0:
-        update |= {"stop": "no call to the target succeeded", "verdict": "inconclusive"}
-    return update
+    return {"step": state["step"] + 1, "flip_rate": look.flip_rate}
 
 
 async def certify_winner(state: RunState) -> RunState:
@@ -152,7 +146,6 @@ async def certify_winner(state: RunState) -> RunState:
         return {**update, "verdict": "not tested"}
     if winner == state["seed_prompt"]:
         return {**update, "verdict": "unchanged"}
-    hold_certification(session)
     session.emit("certifying", prompt=winner, examples=len(session.task.test))
     jobs = [Job(session.prompt(i), session.task.test, "test") for i in (state["seed_prompt"], winner)]
     try:
@@ -183,19 +176,6 @@ async def publish(state: RunState) -> RunState:
     session.emit("finished", verdict=result.verdict, gain=result.gain, p=result.p, spend=result.spend["spent"])
     await session.aclose()
     return {"verdict": result.verdict}
-
-
-def hold_certification(session: Session) -> None:
-    """Keep back what certification may cost at most, in calls, tokens and dollars."""
-    if not session.settings.certify:
-        return
-    task, target = session.task, session.evaluator.target
-    seed = task.seed_prompt
-    requests = [target.request(seed, example) for example in task.test]
-    # The winner's prompt will be longer than the seed's by an unknown amount: twice the bound covers most.
-    tokens = 3 * sum(r.max_input_tokens for r in requests) + 2 * sum(r.max_output_tokens for r in requests)
-    price = max(target.price or (0.0, 0.0))
-    session.ledger.hold_for_certification(calls=2 * len(task.test), tokens=tokens, usd=tokens * price / 1e6)
 
 
 def certificate_of(session: Session, seed_prompt: str, winner: str, use: int) -> Certificate:

@@ -31,7 +31,8 @@ class RunSettings(BaseModel):
     """One run's definition: plain values only, never a key.
 
     `task` and `target` are names; where a Python object was passed instead, they are its name and `in_process`
-    says that the run can only go on where the object is passed again.
+    says that the run can only go on where the object is passed again. `timeout` is in seconds, for one attempt of
+    a call.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,7 +48,7 @@ class RunSettings(BaseModel):
     seed: int = 0
     certify: bool = True
     in_process: bool = False
-    concurrency: int | None = None
+    timeout: float = Field(default=60.0, gt=0)
     rules: dict[str, Any] = {}
 
     def limits(self) -> Budget:

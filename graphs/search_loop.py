@@ -89,7 +89,7 @@ async def validate(state: RunState) -> RunState:
 
 
 def situation(session: Session, prompt: Prompt, rng: np.random.Generator) -> Situation:
-    """What an agent may look at when it changes `prompt`: its records on the search split, and where demos come from."""
+    """What an agent may look at when it changes `prompt`: its records on the search split, the pool of demos."""
     records = session.evaluator.records(prompt.id, "search")
     return Situation(session.task, prompt, records, session.panels.demo_pool, rng)
 

@@ -6,8 +6,6 @@ A node finds its session by the thread's id, which is the run's id. One process 
 from __future__ import annotations
 
 import asyncio
-import os
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +15,7 @@ import numpy as np
 
 from ..agents.ask import AgentDesk
 from ..agents.validator import Validator
-from ..errors import BudgetError, StoreError
+from ..errors import BudgetError
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.intervals import mean_interval
 from ..evaluation.ledger import Ledger
@@ -36,9 +34,9 @@ from ..traces.events import EventLog, event_log
 from ..traces.redact import redact
 from ..traces.rows import Decision, Run, RunStatus, StoredPrompt
 from ..traces.store import RunStore
+from . import lease
 from .run_settings import RunSettings, SearchOptions
 
-LEASE_SECONDS = 30.0
 _sessions: dict[str, Session] = {}
 _handed_in: dict[str, dict[str, Any]] = {}
 """Python objects (a task, a target) that a caller passed instead of names, by run id."""
@@ -151,8 +149,8 @@ class Session:
 
     async def _keep_lease(self) -> None:
         while True:
-            await asyncio.sleep(LEASE_SECONDS / 3)
-            await self.store.renew_lease(self.run.id, self.owner, LEASE_SECONDS)
+            await asyncio.sleep(lease.SECONDS / 3)
+            await self.store.renew_lease(self.run.id, self.owner, lease.SECONDS)
             await self.store.update_run(self.run.id, seconds=self.ledger.seconds)
 
 
@@ -179,6 +177,16 @@ async def open_session(run_id: str) -> Session:
     return _sessions[run_id]
 
 
+def hold_certification(ledger: Ledger, task: Task, target: Target) -> None:
+    """Keep back what certification may cost at most, in calls, tokens and dollars."""
+    requests = [target.request(task.seed_prompt, example) for example in task.test]
+    # The winner's prompt is longer than the seed's by an amount nobody knows yet: three times its bound in all.
+    tokens = 3 * sum(r.max_input_tokens for r in requests) + 2 * sum(r.max_output_tokens for r in requests)
+    ledger.hold_for_certification(
+        calls=2 * len(task.test), tokens=tokens, usd=tokens * max(target.price or (0.0, 0.0)) / 1e6
+    )
+
+
 async def _make(run_id: str) -> Session:
     home = await asyncio.to_thread(lambda: installation().home)
     store = await RunStore.open(home)
@@ -192,9 +200,7 @@ async def _make(run_id: str) -> Session:
 async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
     run = await store.run(run_id)
     settings = RunSettings.model_validate(run.settings)
-    owner = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    if not await store.acquire_lease(run_id, owner, LEASE_SECONDS):
-        raise StoreError(f"run {run.alias or run_id} is being worked on by another process")
+    owner = await lease.take_lease(store, run_id, run.alias or run_id)
     try:
         objects = _handed_in.pop(run_id, {})
         task = objects.get("task") or await asyncio.to_thread(load_task, settings.task, **settings.task_options)
@@ -211,7 +217,9 @@ async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
                         "SAGE_PRICES points to, or limit target_calls or tokens instead"
                     )
         ledger = Ledger(budget, seconds_before=run.seconds)
-        calls = PaidCalls(run_id, store, ledger, RetryPolicy(), settings.seed)
+        if settings.certify:
+            hold_certification(ledger, task, target)
+        calls = PaidCalls(run_id, store, ledger, RetryPolicy(timeout=settings.timeout), settings.seed)
         evaluator = Evaluator(task, target, calls)
         events = await asyncio.to_thread(event_log, run_id, home)
         session = Session(

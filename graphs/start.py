@@ -33,9 +33,7 @@ async def ensure_run(state: RunState, runtime: Runtime[Context]) -> str:
                 budget=context.budget,
                 seed=context.seed,
             )
-            await store.create_run(
-                Run(run_id, None, chosen.task, chosen.strategy, chosen.model_dump(mode="json"))
-            )
+            await store.create_run(Run(run_id, None, chosen.task, chosen.strategy, chosen.model_dump(mode="json")))
     finally:
         await store.close()
     return run_id

@@ -50,9 +50,10 @@ class Context(BaseModel):
 class RunState(OptimizeInput, total=False):
     """The state of a run. `step` counts the nodes that measure; prompts are named by id.
 
-    `champion` is the prompt to beat, `accepted` the seed and all champions so far, `pool` the prompts that candidates are made from (best first), `candidates`
-    those of the iteration in hand, `proposed` how many there were in all. `idle` counts iterations in a row
-    without a new champion, `stop` says why the search ended (empty: it goes on).
+    `champion` is the prompt to beat, `accepted` the seed and the latest champions, `pool` the prompts that
+    candidates are made from (best first), `candidates` those of the iteration in hand, `proposed` how many there
+    were in all. `idle` counts iterations in a row without a new champion, `stop` says why the search ended
+    (empty: it goes on).
     """
 
     run_id: str

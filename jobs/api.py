@@ -66,6 +66,7 @@ async def aoptimize(
     run: str | None = None,
     base_url: str | None = None,
     certify: bool = True,
+    timeout: float = 60.0,  # noqa: ASYNC109 - of one call, not of this function
     options: Mapping[str, Any] | None = None,
     rules: Mapping[str, Any] | None = None,
     task_options: Mapping[str, Any] | None = None,
@@ -74,7 +75,8 @@ async def aoptimize(
 ) -> Result:
     """`optimize` for asynchronous code; cancelling it leaves a run that `resume` takes up.
 
-    `base_url`: an OpenAI-compatible server for `openai:` models. `certify=False` leaves the proof out. `options`:
+    `base_url`: an OpenAI-compatible server for `openai:` models. `certify=False` leaves the proof out.
+    `timeout`: seconds for one attempt of a call. `options`:
     of the strategy (`candidates`, `pool`, `iterations`); `rules`: changes to `ValidationRules`; `task_options`:
     keywords of `load_task`. `listener(event, fields)` is told what happens; `control` can ask the run to stop at
     the next step.
@@ -94,6 +96,7 @@ async def aoptimize(
         budget=str(limits) if not limits.unlimited else "",
         seed=seed,
         certify=certify,
+        timeout=timeout,
         in_process=isinstance(task, Task) or not isinstance(target, str),
         rules=dict(rules or {}),
     )
@@ -130,6 +133,10 @@ async def aresume(
         found = await store.run(run)
     finally:
         await store.close()
+    if found.strategy in ("evaluate", "preflight"):
+        raise StoreError(
+            f"run {run} only measured; do it again with: sage-spo {found.strategy} (known answers are free)"
+        )
     if found.status == "finished" and found.result:
         return Result.model_validate(found.result)
     settings = RunSettings.model_validate(found.settings)

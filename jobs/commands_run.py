@@ -27,6 +27,7 @@ from .options import (
     ShuffleOption,
     TargetOption,
     TaskArgument,
+    TimeoutOption,
     YesOption,
     task_options,
     task_source,
@@ -75,6 +76,7 @@ def optimize(
     shuffle_labels: ShuffleOption = None,
     yes: YesOption = False,
     ask_above: AskAboveOption = 1.0,
+    timeout: TimeoutOption = 60.0,
     json: JsonOption = False,
 ) -> None:
     """Find a better prompt for TASK and prove that it is better, or say that it is not.
@@ -120,6 +122,7 @@ def optimize(
         "budget": budget or "",
         "seed": seed,
         "certify": certify,
+        "timeout": timeout,
         "options": {name: value for name, value in options.items() if value is not None},
     }
     source = task_source(task)

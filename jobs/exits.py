@@ -14,7 +14,7 @@ from pathlib import Path
 
 import typer
 
-from ..errors import SageError
+from ..errors import RunInterrupted, SageError
 from ..settings import settings as installation
 from .output import notice
 
@@ -44,6 +44,9 @@ def ended(command: Callable[[], object]) -> int:
         code = command()
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
+    except RunInterrupted as stop:
+        notice(str(stop))
+        return stop.exit_code
     except SageError as error:
         if debug:
             raise

@@ -50,3 +50,8 @@ def one_line(text: str, width: int | None = 60) -> str:
 def short_id(run_id: str) -> str:
     """The beginning of a run's id: enough to name it to any command."""
     return run_id[:8]
+
+
+def counted(n: int, noun: str) -> str:
+    """`1 candidate`, `6 candidates`."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

@@ -17,6 +17,7 @@ from rich.text import Text
 from .output import console, one_line
 from .progress_words import Narrator
 
+NAME_WIDTH = len("target calls left")
 BAR_WIDTH = 24
 
 
@@ -83,7 +84,7 @@ class Progress:
 
     def _display(self) -> RenderableType:
         table = Table.grid(padding=(0, 1))
-        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, width=NAME_WIDTH)
         table.add_column(no_wrap=True, overflow="ellipsis")
         limits = self._narrator.limits
         minutes = (self._spent.seconds + time.monotonic() - self._started) / 60

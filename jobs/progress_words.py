@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .output import one_line, printable
+from .output import counted, one_line, printable
 from .provider import who_sees
 
 MOST_ORIGINS = 4
@@ -86,7 +86,7 @@ class Narrator:
         origins = Counter(one_line(c["origin"], 40) for c in candidates)
         named = [f'"{origin}"' + (f" ×{n}" if n > 1 else "") for origin, n in origins.most_common(MOST_ORIGINS)]
         more = ", …" if len(origins) > MOST_ORIGINS else ""
-        self.trying = f"iteration {number} · {_candidates(len(candidates))}: {', '.join(named)}{more}"
+        self.trying = f"iteration {number} · {counted(len(candidates), 'candidate')}: {', '.join(named)}{more}"
         return []
 
     def _verdict(self, e: Mapping[str, Any]) -> list[str]:
@@ -145,7 +145,3 @@ def verdict_words(outcome: str, reason: str, stats: Mapping[str, Any]) -> str:
     if outcome == "second best":
         return f"{figures}better too, but another one was better still"
     return f"{figures}rejected ({reason})"
-
-
-def _candidates(n: int) -> str:
-    return "1 candidate" if n == 1 else f"{n} candidates"

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..traces.result import PromptContent
-from .output import one_line, printable
+from .output import counted, one_line, printable
 
 KEPT_AROUND = 2
 """Unchanged lines shown before and after a change."""
@@ -63,9 +63,10 @@ def diff_table(lines: Sequence[Line]) -> Table:
 
 
 def _demo_heading(before: int, after: int) -> str:
-    noun = "worked example" if after == 1 else "worked examples"
-    was = f", {before} before" if before and before != after else ""
-    return f"{after or 'no'} {noun}{was}, sent as turns in front of the input:" if after else f"no worked examples{was}"
+    was = f" ({before} before)" if before and before != after else ""
+    if not after:
+        return f"no worked examples{was}"
+    return f"{counted(after, 'worked example')}{was}, sent as turns in front of the input:"
 
 
 def _demo(demo: dict[str, Any]) -> str:

@@ -58,9 +58,8 @@ _Dumper.add_representer(str, _text)
 
 def prompt_text(prompt: Prompt) -> str:
     """The prompt as `read_prompt` takes it: plain text where it has a system component alone, else YAML."""
-    plain = prompt.system + "\n"
-    if set(prompt.components) == {"system"} and not prompt.demos and _parse("", plain).id == prompt.id:
-        return plain
+    if set(prompt.components) == {"system"} and not prompt.demos and _survives_as_text(prompt.system):
+        return prompt.system + "\n"
     demos = [
         {"input": d.input, "output": d.output}
         | ({"example_id": d.example_id} if d.example_id else {})
@@ -75,6 +74,11 @@ def read_prompt(path: str | Path) -> Prompt:
     """The prompt in a text or YAML file (see the module). Raises TaskError naming file, line and field."""
     path = Path(path).expanduser()
     return _parse(path.name, read_text(path))
+
+
+def _survives_as_text(text: str) -> bool:
+    """Whether a file of nothing but this text is read back as it is."""
+    return bool(text) and text == text.strip() and not text.startswith((MARK, "\ufeff"))
 
 
 def _parse(name: str, text: str) -> Prompt:

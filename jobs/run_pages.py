@@ -11,10 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ..traces.rows import Call, Decision, Run, StoredPrompt
-from .output import one_line, printable, short_id
+from .output import counted, one_line, printable, short_id
 from .screen import add, facts
 
 DAY = 86_400
+_SUMMED_UP = {"screened out": False, "not measured": True}
+"""Verdicts of candidates that never raced, and whether the reason is worth a line."""
 
 
 def run_name(run: Run) -> str:
@@ -70,7 +72,11 @@ def unfinished_page(run: Run, calls: Sequence[Call], decisions: Sequence[Decisio
     add(table, "Run", f"{run_name(run)} · {run.task} · {run.strategy} · {run.status}")
     accepted = sum(d.verdict == "accepted" for d in decisions)
     iterations = max((d.iteration for d in decisions), default=0)
-    add(table, "So far", f"{iterations} iterations, {len(decisions)} candidates, {accepted} accepted")
+    add(
+        table,
+        "So far",
+        f"{counted(iterations, 'iteration')}, {counted(len(decisions), 'candidate')}, {accepted} accepted",
+    )
     tokens = sum(c.input_tokens + c.output_tokens for c in calls)
     add(table, "Cost", f"{len(calls):,} calls, {tokens:,} tokens, ${sum(c.usd for c in calls):.4f}")
     if run.error:
@@ -81,7 +87,7 @@ def unfinished_page(run: Run, calls: Sequence[Call], decisions: Sequence[Decisio
 
 
 def course_table(decisions: Sequence[Decision], prompts: Mapping[str, StoredPrompt]) -> RenderableType:
-    """Every candidate's verdict, those screened out in one line per iteration."""
+    """Every candidate's verdict; those that never raced share a line per iteration."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("ITER", justify="right", no_wrap=True)
     table.add_column("CANDIDATE", no_wrap=True, overflow="ellipsis", max_width=28)
@@ -89,15 +95,16 @@ def course_table(decisions: Sequence[Decision], prompts: Mapping[str, StoredProm
     table.add_column("WHY", overflow="fold")
     for iteration in dict.fromkeys(d.iteration for d in decisions):
         members = [d for d in decisions if d.iteration == iteration]
-        shown = [d for d in members if d.verdict != "screened out"]
-        for decision in shown:
+        for decision in (d for d in members if d.verdict not in _SUMMED_UP):
             stored = prompts.get(decision.prompt_id)
             origin = stored.origin if stored else decision.prompt_id
             style = "green" if decision.verdict == "accepted" else ""
             cells = (str(iteration), one_line(origin, 28), decision.verdict, one_line(decision.reason, None))
             table.add_row(*(Text(cell, style=style) for cell in cells))
-        if len(members) > len(shown):
-            add(table, str(iteration), f"{len(members) - len(shown)} others", "screened out", "")
+        for verdict, explained in _SUMMED_UP.items():
+            reasons = [d.reason for d in members if d.verdict == verdict]
+            if reasons:
+                add(table, str(iteration), counted(len(reasons), "candidate"), verdict, reasons[0] if explained else "")
     return Group(Text("Course of the search", style="bold"), table)
 
 

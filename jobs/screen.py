@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..traces.result import Case, Result
-from .output import one_line, printable, short_id
+from .output import counted, one_line, printable, short_id
 from .prompt_diff import diff, diff_table
 
 _STYLES = {
@@ -82,7 +82,13 @@ def _case(case: Case | None) -> str:
 def _facts(result: Result) -> Table:
     table = facts()
     ended = f"; ended because {result.stop}" if result.stop else ""
-    found = f"{result.iterations} iterations, {result.candidates} candidates, {result.accepted} accepted"
+    found = ", ".join(
+        (
+            counted(result.iterations, "iteration"),
+            counted(result.candidates, "candidate"),
+            f"{result.accepted} accepted",
+        )
+    )
     add(table, "Search", found + ended)
     if result.decoding:
         add(table, "Answers", f"by {result.decoding}, the same way for both prompts")

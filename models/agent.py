@@ -57,15 +57,15 @@ class AgentModel:
         """
         started = time.monotonic()
         chat = await self._model()
-        options: dict[str, Any] = {"max_tokens": max_tokens}
-        if not (self._of.provider == "openai" and is_reasoning(self._of.model)):
-            options["temperature"] = temperature
         try:
             if self._of.provider in ("openai", "local"):
-                message = await chat.ainvoke(messages, **options, **self._extras(schema, max_tokens))
+                message = await chat.ainvoke(messages, **self._options(schema, max_tokens, temperature))
                 text = str(message.text)
             else:
+                options = {"max_tokens": max_tokens, "temperature": temperature}
                 message, text = await _asked_elsewhere(chat, messages, schema, options)
+        except (ValueError, TypeError, AttributeError, LookupError) as error:  # LangChain met a reply it cannot read
+            raise TransientModelError(f"{self.name} sent a broken reply ({type(error).__name__})", spent=True) from None
         except Exception as error:  # every provider's package has error types of its own
             if self._embedded is not None and await self._embedded.url() != self._url:
                 raise TransientModelError("the embedded model's process ended; the next call asks a new one") from None
@@ -87,16 +87,20 @@ class AgentModel:
         if model is not None:
             await model.aclose()
 
-    def _extras(self, schema: type[BaseModel] | None, max_tokens: int) -> dict[str, Any]:
+    def _options(self, schema: type[BaseModel] | None, max_tokens: int, temperature: float) -> dict[str, Any]:
         body: dict[str, Any] = {}
+        options: dict[str, Any] = {"extra_body": body}
         if schema is not None:
             # Not with_structured_output: it costs several times as much and loses the raw reply on an error.
             form = {"name": schema.__name__, "schema": schema.model_json_schema()}
             body["response_format"] = {"type": "json_schema", "json_schema": form}
-        if self._of.base_url != OPENAI_URL:
-            # ChatOpenAI sends the limit as `max_completion_tokens` alone, which not every server knows.
-            body["max_tokens"] = max_tokens
-        return {"extra_body": body} if body else {}
+        if self._of.provider == "openai" and is_reasoning(self._of.model):
+            return options | {"max_tokens": max_tokens}
+        if self._of.base_url == OPENAI_URL:
+            return options | {"max_tokens": max_tokens, "temperature": temperature}
+        # ChatOpenAI would send the limit as `max_completion_tokens`, which not every other server knows.
+        body["max_tokens"] = max_tokens
+        return options | {"temperature": temperature}
 
     async def _model(self) -> BaseChatModel:
         if self._of.local:

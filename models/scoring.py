@@ -1,8 +1,9 @@
 """Label scoring: which label the model would begin its answer with, from one token's log-probabilities.
 
 Constrained decoding spells a label letter by letter and is distorted by it; comparing the labels' first tokens is
-one request of one token and asks the model what it would rather say. The label counts as it is written: adding
-its lower-case and capitalised spellings was tried on five sets of labels and was no better on the whole.
+one request of one token and asks the model what it would rather say. A label counts as it is written, in lower
+case and capitalised: models like to begin an answer with a capital, and a label that may not loses its vote
+(six tasks, three short prompts each: 0.45 right against 0.38 by the written form alone).
 """
 
 from __future__ import annotations
@@ -20,41 +21,50 @@ from .embedded import EmbeddedModel
 TOP_LOGPROBS = 150
 GRAMMAR_MIN_TOKENS = 12
 # Far above any difference of logits: the sampled token is then the likeliest first token of a label, even where
-# that is outside the top. Reported log-probabilities are taken before the bias.
+# that is outside the top. Reported log-probabilities are taken before the bias. Without it a first token that is
+# half a character would come back without any.
 LABEL_BIAS = 1000.0
 
+FirstTokens = Mapping[str, tuple[int, ...]]
 
-async def first_tokens(model: EmbeddedModel, labels: Sequence[str]) -> dict[str, int] | None:
-    """The first token of every label; None where two labels share one, so that they cannot be scored."""
-    tokens: dict[str, int] = {}
-    for label in dict.fromkeys(labels):
-        ids = await model.tokenize(label)
-        if not ids or ids[0] in tokens.values():
+
+async def first_tokens(model: EmbeddedModel, labels: Sequence[str]) -> FirstTokens | None:
+    """The tokens that each label may begin with; None where two labels share one, so that they cannot be scored.
+
+    The lower-case and the capitalised spelling count where they tell all labels apart, else for no label.
+    """
+    tokens: dict[str, tuple[int, ...]] = dict.fromkeys(labels, ())
+    for spell in (str, str.lower, str.capitalize):
+        firsts = [(await model.tokenize(spell(label)))[:1] for label in tokens]
+        grown = [tuple(sorted({*known, *first})) for known, first in zip(tokens.values(), firsts, strict=True)]
+        together = [token for own in grown for token in own]
+        if all(firsts) and len(together) == len(set(together)):
+            tokens = dict(zip(tokens, grown, strict=True))
+        elif spell is str:
             return None
-        tokens[label] = ids[0]
     return tokens
 
 
-def scoring_options(tokens: Mapping[str, int]) -> dict[str, Any]:
+def scoring_options(tokens: FirstTokens) -> dict[str, Any]:
     """What to add to a chat request so that its reply can be scored."""
     return {
         "max_tokens": 1,
         "temperature": 0.0,
         "logprobs": True,
         "top_logprobs": TOP_LOGPROBS,
-        "logit_bias": [[token, LABEL_BIAS] for token in tokens.values()],
+        "logit_bias": [[token, LABEL_BIAS] for own in tokens.values() for token in own],
     }
 
 
 def grammar_options(choices: Sequence[str]) -> dict[str, Any]:
-    """What to add to a chat request so that its reply is one of `choices`."""
+    """What to add to a chat request so that its reply is one of `choices`, spelled in at most a token a byte."""
     longest = max(len(choice.encode()) for choice in choices)
     rule = " | ".join(json.dumps(choice, ensure_ascii=False) for choice in choices)
     return {"max_tokens": max(GRAMMAR_MIN_TOKENS, longest + 2), "grammar": f"root ::= {rule}"}
 
 
-def label_logprobs(reply: Mapping[str, Any], tokens: Mapping[str, int]) -> dict[str, float]:
-    """A log-probability per label, normalised over the labels; labels outside the top get the top's lowest.
+def label_logprobs(reply: Mapping[str, Any], tokens: FirstTokens) -> dict[str, float]:
+    """A log-probability (natural) per label, normalised over the labels; one outside the top gets the top's lowest.
 
     Raises `TransientModelError` where the reply carries no log-probabilities.
     """
@@ -65,10 +75,9 @@ def label_logprobs(reply: Mapping[str, Any], tokens: Mapping[str, int]) -> dict[
         known[int(entry["id"])] = float(entry["logprob"])
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise TransientModelError("the local model's reply carries no log-probabilities", spent=True) from error
-    raw = np.array([known.get(token, floor) for token in tokens.values()])
-    shifted = raw - raw.max()
-    scaled = shifted - np.log(np.exp(shifted).sum())
-    return dict(zip(tokens, scaled.tolist(), strict=True))
+    found = [[known[token] for token in own if token in known] or [floor] for own in tokens.values()]
+    raw = np.array([np.logaddexp.reduce(values) for values in found])
+    return dict(zip(tokens, (raw - np.logaddexp.reduce(raw)).tolist(), strict=True))
 
 
 def choose(logprobs: Mapping[str, float], temperature: float, seed: int, *path: object) -> str:

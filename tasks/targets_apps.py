@@ -1,5 +1,7 @@
 """Users' own apps as targets: a Python callable, a LangChain Runnable or LangGraph graph, an HTTP endpoint.
 
+An app gets the prompt's texts as they are: `{labels}` and other placeholders in them are for the app to fill.
+
 What an app spends is not known here, so its price is unknown, unless the app says so by an attribute `price` (US
 dollars per million input and output tokens) or the file in `SAGE_PRICES` names it.
 """

@@ -8,13 +8,16 @@ import time
 from ..models.client import reply_text, reply_usage
 from ..models.embedded import EmbeddedModel, embedded
 from ..models.names import ModelName, local_weights
-from ..models.scoring import choose, first_tokens, grammar_options, label_logprobs, scoring_options
+from ..models.scoring import FirstTokens, choose, first_tokens, grammar_options, label_logprobs, scoring_options
 from ..seeding import digest
 from .example import Example
 from .prompt import Message, Prompt
 from .target import Output, Request, Usage
 from .targets_chat import bounded, contents
 from .task import Task
+
+DECODING = "labels by their first tokens, else grammar"
+"""Part of the fingerprint: change it when decoding changes, so that cached answers are not mixed with new ones."""
 
 
 class EmbeddedTarget:
@@ -37,14 +40,14 @@ class EmbeddedTarget:
         self._choices = tuple(dict.fromkeys(task.output.choices))
         self._grammar = grammar_options(self._choices) if self._choices else {}
         self._model: EmbeddedModel | None = None
-        self._tokens: dict[str, int] | None = None
+        self._tokens: FirstTokens | None = None
         self._starting = asyncio.Lock()
 
     def request(self, prompt: Prompt, example: Example) -> Request:
         output = self._task.output
         messages = prompt.messages(example, self._task.labels)
         options = (self._choices, output.max_tokens, output.temperature)
-        fingerprint = digest(self.name, self._size, "labels by first token, else grammar", *options, messages)
+        fingerprint = digest(self.name, self._size, DECODING, *options, messages)
         return bounded(fingerprint, contents(messages), max(output.max_tokens, self._grammar.get("max_tokens", 1)))
 
     async def __call__(self, prompt: Prompt, example: Example, repeat: int) -> Output:
@@ -67,7 +70,7 @@ class EmbeddedTarget:
             await model.aclose()
 
     async def _scored(
-        self, model: EmbeddedModel, tokens: dict[str, int], messages: list[Message], repeat: int, started: float
+        self, model: EmbeddedModel, tokens: FirstTokens, messages: list[Message], repeat: int, started: float
     ) -> Output:
         reply = await model.chat({"messages": messages, **scoring_options(tokens)})
         logprobs = label_logprobs(reply, tokens)

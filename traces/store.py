@@ -234,6 +234,12 @@ class RunStore:
 
         return await self._transact(acquire)
 
+    async def lease_owner(self, run_id: str) -> str | None:
+        """Who holds the run now; None where nobody does."""
+        c = tables.leases.c
+        held = sa.select(c.owner).where(c.run_id == run_id, c.expires_at > time.time())
+        return await self._transact(lambda connection: connection.execute(held).scalar())
+
     async def renew_lease(self, run_id: str, owner: str, seconds: float = 30) -> bool:
         """True when `owner` still held the run and holds it for so many seconds more; False when it lost it."""
         lease = tables.leases.update().where(_held(run_id, owner)).values(expires_at=time.time() + seconds)

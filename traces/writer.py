@@ -141,7 +141,7 @@ class BatchWriter:
                 return step(connection), None
         except StoreError as error:
             return None, error
-        except Exception as error:  # noqa: BLE001 - whatever it is, the thread lives on and the caller hears of it
+        except Exception as error:
             failure = StoreError(
                 f"the run store {self._where} could not be written: {reason(error)}. What was committed is safe; "
                 "free some space or mend the folder's rights, then resume the run."

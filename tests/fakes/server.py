@@ -88,6 +88,14 @@ class FakeServer:
         """The bodies of all chat requests in order."""
         return [logged.body for logged in self.log if logged.path == "/v1/chat/completions"]
 
+    def wait_for_requests(self, count: int, seconds: float = 10.0) -> None:
+        """Return when so many requests have come in (blocks; for tests that act while a call is under way)."""
+        end = time.monotonic() + seconds
+        while len(self.log) < count:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{len(self.log)} of {count} requests came in {seconds:g} s")
+            time.sleep(0.005)
+
     def __enter__(self) -> FakeServer:
         started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run(started)), daemon=True)

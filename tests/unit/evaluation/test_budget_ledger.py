@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sage_spo.errors import BudgetError, BudgetExceeded
 from sage_spo.evaluation.budget import Budget
 from sage_spo.evaluation.ledger import Charge, Ledger

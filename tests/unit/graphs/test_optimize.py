@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sage_spo.tests.fakes.landscape import answer, make_task, stubborn
+
 from sage_spo.errors import UsageError
 from sage_spo.jobs.api import aoptimize, aresume, optimize
 from sage_spo.tasks.prompt import Prompt
+from sage_spo.tests.fakes.landscape import answer, make_task, stubborn
 from sage_spo.traces.store import RunStore
 
 
@@ -20,8 +21,11 @@ from sage_spo.traces.store import RunStore
 def test_a_better_prompt_is_found_and_proven(strategy: str):
     result = optimize(make_task(), strategy=strategy, target=answer, budget="target_calls=1200")
     assert result.verdict == "improved"
-    assert result.p is not None and result.alpha is not None and result.p < result.alpha
-    assert result.gain is not None and result.gain > 0.1
+    assert result.p is not None
+    assert result.alpha is not None
+    assert result.p < result.alpha
+    assert result.gain is not None
+    assert result.gain > 0.1
     assert result.prompt == result.best != result.seed_prompt
     assert "{labels}" in result.prompt.components["system"]
     assert result.spend["spent"]["target_calls"] <= 1200
@@ -80,7 +84,9 @@ def test_a_second_run_on_the_same_test_split_has_a_stricter_error_rate():
     first = optimize(make_task(), target=answer, strategy="demos", budget="target_calls=1200")
     second = optimize(make_task(), target=answer, strategy="demos", budget="target_calls=1200", seed=1)
     assert (first.test_use, second.test_use) == (1, 2)
-    assert first.alpha is not None and second.alpha is not None and second.alpha < first.alpha
+    assert first.alpha is not None
+    assert second.alpha is not None
+    assert second.alpha < first.alpha
     assert any("use 2" in note for note in second.notes)
 
 
@@ -122,7 +128,9 @@ def test_a_checkpoint_stays_small_over_two_hundred_iterations(home: Path):
     assert result.iterations == 200
     with sqlite3.connect(home / "checkpoints.sqlite") as db:
         sizes = [n for (n,) in db.execute("select length(checkpoint) from checkpoints")]
-        writes = [n for (n,) in db.execute("select sum(length(value)) from writes group by checkpoint_id, checkpoint_ns")]
+        writes = [
+            n for (n,) in db.execute("select sum(length(value)) from writes group by checkpoint_id, checkpoint_ns")
+        ]
     assert len(sizes) > 400
     assert max(sizes) <= 20_000
     assert max(writes) <= 20_000
@@ -138,7 +146,8 @@ async def test_what_a_run_leaves_behind_tells_its_story(home: Path):
         records = await store.records(run.id, [result.best.id])
     finally:
         await store.close()
-    assert run.status == "finished" and run.result is not None
+    assert run.status == "finished"
+    assert run.result is not None
     assert any(d.verdict == "accepted" for d in decisions)
     assert {d.prompt_id for d in decisions} <= set(prompts)
     assert {r.split for r in records} == {"search", "holdout", "test"}

@@ -129,7 +129,7 @@ def unprivileged(step: Callable[[], None]) -> str:
             step()
         except StoreError as error:
             message = str(error)
-        except BaseException as error:  # noqa: BLE001 - the child must not go on as a second pytest
+        except BaseException as error:
             message = f"not a StoreError: {error!r}"
         finally:
             os.write(send, message.encode())

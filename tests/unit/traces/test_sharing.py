@@ -69,7 +69,7 @@ async def test_one_store_serves_several_event_loops(store: RunStore) -> None:
     def in_a_loop_of_its_own(number: int) -> None:
         try:
             asyncio.run(use(number))
-        except Exception as error:  # noqa: BLE001 - shown by the test's own thread
+        except Exception as error:
             failures.append(error)
 
     threads = [threading.Thread(target=in_a_loop_of_its_own, args=(n,)) for n in range(4)]

@@ -1,0 +1,45 @@
+"""Embeddings from an OpenAI-compatible endpoint. (Those of the embedded model: integration tests.)"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sage_spo.errors import ModelSetupError, TransientModelError
+from sage_spo.models.embeddings import BATCH, embed
+from sage_spo.tests.fakes.faults import Faults
+from sage_spo.tests.fakes.server import EMBEDDING_SIZE, FakeServer
+
+
+async def test_vectors_come_in_order_in_batches_and_of_unit_length() -> None:
+    texts = [f"text number {i}" for i in range(BATCH + 3)]
+    with FakeServer() as server:
+        found = await embed(texts, "openai:fake", server.url)
+        single = await embed([texts[-1]], "openai:fake", server.url)
+        assert [len(logged.body["input"]) for logged in server.log] == [BATCH, 3, 1]
+    assert found.shape == (BATCH + 3, EMBEDDING_SIZE)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(found[-1], single[0], rtol=1e-6)
+
+
+async def test_no_texts_give_no_vectors() -> None:
+    with FakeServer() as server:
+        assert len(await embed([], "openai:fake", server.url)) == 0
+        assert server.log == []
+
+
+async def test_empty_texts_have_a_vector_too() -> None:
+    with FakeServer() as server:
+        assert (await embed(["", "a"], "openai:fake", server.url)).shape == (2, EMBEDDING_SIZE)
+
+
+async def test_broken_replies_may_pass() -> None:
+    with FakeServer(faults=Faults({"malformed": 1.0})) as server, pytest.raises(TransientModelError):
+        await embed(["a"], "openai:fake", server.url)
+
+
+async def test_providers_without_embeddings_here_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "x" * 20)
+    with pytest.raises(ModelSetupError, match="openai:MODEL or local"):
+        await embed(["a"], "anthropic:claude-sonnet-4-5")
