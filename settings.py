@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -25,11 +25,20 @@ def settings() -> Settings:
     return Settings()
 
 
-@cache
-def _dotenv(folder: str) -> dict[str, str | None]:
-    return dict(dotenv_values(Path(folder) / ".env"))
+@lru_cache(maxsize=4)
+def _dotenv(path: Path, _changed: int) -> dict[str, str | None]:
+    return dict(dotenv_values(path))
+
+
+def dotenv() -> dict[str, str | None]:
+    """What `.env` in the working folder says now; empty where there is none."""
+    path = Path.cwd() / ".env"
+    try:
+        return _dotenv(path, path.stat().st_mtime_ns)
+    except OSError:
+        return {}
 
 
 def secret(name: str) -> str | None:
     """A key from the environment, else from `.env` in the working folder; None where it is in neither."""
-    return os.environ.get(name) or _dotenv(os.getcwd()).get(name)
+    return os.environ.get(name) or dotenv().get(name)

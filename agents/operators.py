@@ -99,6 +99,15 @@ def answer_form(s: Situation) -> Prompt | None:
     return s.prompt.edited(text=text, origin="answer form")
 
 
+def label_order(s: Situation) -> Prompt | None:
+    """List the labels once more, in another order: small models favour the one they read first or last."""
+    if not 2 <= len(s.task.labels) <= 12 or "Answer with one word:" in s.prompt.system:
+        return None
+    order = [str(label) for label in s.rng.permutation(list(s.task.labels))]
+    sentence = f"Answer with one word: {', '.join(order[:-1])} or {order[-1]}."
+    return s.prompt.edited(text=f"{s.prompt.system} {sentence}", origin="labels in another order")
+
+
 def define_labels(s: Situation) -> Prompt | None:
     """Describe each label by the terms that set its examples apart."""
     if len(s.task.labels) < 2 or "\n- " in s.prompt.system:

@@ -17,6 +17,7 @@ DRAWS = 12
 
 TEXT_EDITS: dict[Operator, float] = {
     op.answer_form: 3.0,
+    op.label_order: 2.0,
     op.define_labels: 2.0,
     op.contrast_confused: 1.0,
     op.reorder_sentences: 1.0,

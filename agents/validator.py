@@ -29,7 +29,8 @@ class ValidationRules:
 
     `accept`: `likely` takes a candidate whose probability of being better reaches `confidence`; `significant`
     spends an error rate of 5 % over all candidates of the run (anytime-valid); `argmax` takes the higher mean, as
-    SPO does. A finalist is out as soon as its probability of being better falls under `drop_below`.
+    SPO does. A finalist is out as soon as its probability of being better falls under `drop_below` after the first
+    block, 0.15 more after each further one, and has won as soon as it reaches `clearly_better`.
     """
 
     finalists: int = 2
@@ -83,7 +84,8 @@ class Validator:
             return Outcome(champion, [_not_measured(c, str(stop)) for c in candidates], budget_spent=True)
         for candidate in candidates[len(screened) :]:
             verdicts[candidate.id] = _not_measured(candidate, "the budget had no room to screen it")
-        ranked = sorted(screened.items(), key=lambda item: -item[1].rank)
+        # Those that were seen on the whole panel come first: the rest fell out at half time.
+        ranked = sorted(screened.items(), key=lambda item: (-item[1].n, -item[1].rank))
         finalists = [c for c, a in ranked if a.promising][: self.rules.finalists]
         for candidate, shown in screened.items():
             if candidate not in finalists:
@@ -111,19 +113,37 @@ class Validator:
     # -- screen ----------------------------------------------------------------------------------------------
 
     async def _screen(self, champion: Prompt, candidates: Sequence[Prompt]) -> dict[Prompt, Advantage]:
-        """The advantage of each candidate the budget had room for, in their order."""
+        """The advantage of each candidate the budget had room for, in their order.
+
+        All are measured on one half of the panel, the better half of them on the rest (successive halving).
+        """
         panel = self.panels.panel
-        measured = await self.evaluator.measure(*(Job(p, panel) for p in (champion, *candidates)))
-        ids = {e.id for e in panel}
-        before = [r for r in self.evaluator.records(champion.id, "search") if r.example_id in ids]
-        return {
-            candidate: advantage(
-                self.evaluator.task,
-                [r for r in self.evaluator.records(candidate.id, "search") if r.example_id in ids],
-                before,
-            )
-            for candidate in candidates[: max(0, measured - 1)]
-        }
+        room = len(candidates)
+        while room and not self.evaluator.affordable(*self._least_jobs(champion, candidates[:room])):
+            room -= 1
+        if not room:
+            raise BudgetExceeded("the budget has no room for another race")
+        shown: dict[Prompt, Advantage] = {}
+        running = list(candidates[:room])
+        for half in (panel[: len(panel) // 2], panel[len(panel) // 2 :]):
+            await self.evaluator.measure(*(Job(p, half) for p in (champion, *running)))
+            shown |= {candidate: self._advantage(candidate, champion) for candidate in running}
+            running = sorted(running, key=lambda c: -shown[c].rank)[: (len(running) + 1) // 2]
+        return shown
+
+    def _advantage(self, candidate: Prompt, champion: Prompt) -> Advantage:
+        ids = {e.id for e in self.panels.panel}
+        mine, theirs = (
+            [r for r in self.evaluator.records(p.id, "search") if r.example_id in ids and r.repeat == 0]
+            for p in (candidate, champion)
+        )
+        return advantage(self.evaluator.task, mine, theirs)
+
+    def _least_jobs(self, champion: Prompt, candidates: Sequence[Prompt]) -> list[Job]:
+        """What screening them commits to: the panel, one block of the race and the holdout check of one of them."""
+        screen = [Job(p, self.panels.panel) for p in (champion, *candidates)]
+        block = [Job(p, self.panels.race[: self.rules.block]) for p in (champion, candidates[0])]
+        return [*screen, *block, *self._guard_jobs(champion, candidates[0])]
 
     # -- race ------------------------------------------------------------------------------------------------
 
@@ -147,11 +167,14 @@ class Validator:
             for candidate in running:
                 after = self.evaluator.scores(candidate.id, block)
                 differences[candidate] += paired_differences(after, before)
-            running = [c for c in running if self._still_open(differences[c])]
+            blocks = start // self.rules.block + 1
+            running = [c for c in running if self._still_open(differences[c], blocks)]
         return differences, False
 
-    def _still_open(self, differences: Sequence[float]) -> bool:
-        return self.rules.drop_below <= probability_better(differences) < self.rules.clearly_better
+    def _still_open(self, differences: Sequence[float], blocks: int) -> bool:
+        """Whether another block may still change the verdict: the longer a race lasts, the more must be there."""
+        least = min(self.rules.confidence, self.rules.drop_below + 0.15 * (blocks - 1))
+        return least <= probability_better(differences) < self.rules.clearly_better
 
     def _passes(self, differences: Sequence[float], rank: int) -> bool:
         if not differences:

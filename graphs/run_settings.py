@@ -22,7 +22,7 @@ class SearchOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    candidates: int = Field(default=6, ge=1, le=64)
+    candidates: int = Field(default=8, ge=1, le=64)
     pool: int = Field(default=2, ge=1, le=64)
     iterations: int | None = Field(default=None, ge=1)
 

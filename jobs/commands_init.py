@@ -37,9 +37,9 @@ def init(
     out = out.expanduser()
     if out.is_dir():
         out = out / "task.yaml"
+    proposal = propose(file.expanduser(), folder=out.parent)
     if out.exists() and not force:
         raise UsageError(f"--out: {out} is there already; pass --force to replace it, or name another file with --out")
-    proposal = propose(file.expanduser(), folder=out.parent)
     try:
         out.write_text(proposal.yaml, encoding="utf-8")
     except OSError as error:

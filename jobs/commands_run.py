@@ -58,7 +58,7 @@ def optimize(
     run: Annotated[str | None, typer.Option("--run", metavar="NAME", help="A name for the run.")] = None,
     certify: CertifyOption = True,
     candidates: Annotated[
-        int | None, typer.Option("--candidates", metavar="Q", help="Proposed per iteration. Default: 6.")
+        int | None, typer.Option("--candidates", metavar="Q", help="Proposed per iteration. Default: 8.")
     ] = None,
     pool: Annotated[
         int | None, typer.Option("--pool", metavar="P", help="Best prompts that candidates are made from. Default: 2.")

@@ -53,7 +53,7 @@ def ended(command: Callable[[], object]) -> int:
         _fail(str(error))
         return error.exit_code
     except typer.TyperException as error:
-        _fail(error.format_message() + _help_hint(error))
+        _fail(error.format_message().rstrip(".") + "." + _help_hint(error))
         return error.exit_code
     except (typer.Abort, KeyboardInterrupt):
         _fail("stopped")

@@ -26,6 +26,7 @@ from ..tasks.prompt import Demo, Prompt
 from ..tasks.yaml_text import parse_yaml
 
 MARK = "# sage-spo prompt"
+_RARE_LINE_ENDS = frozenset("\r\x85\u2028\u2029")
 HEAD = f"{MARK}: text components and worked examples\n"
 
 
@@ -50,7 +51,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    # PyYAML writes the rarer line ends unquoted, and reads them back as others.
+    style = '"' if _RARE_LINE_ENDS.intersection(text) else "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _text)

@@ -60,9 +60,17 @@ class EmbeddedModel:
 
     async def tokenize(self, text: str) -> list[int]:
         """The token ids of `text` as it would stand at the start of an answer."""
-        body = {"content": text, "add_special": False}
+        return [token for token, _ in await self.pieces(text)]
+
+    async def pieces(self, text: str) -> list[tuple[int, bytes]]:
+        """The tokens of `text`, each with the bytes it stands for (which need not be whole characters)."""
+        body = {"content": text, "add_special": False, "with_pieces": True}
         reply = await self._ask(self._group.processes[0], lambda client: client.post("/tokenize", body))
-        return [int(token) for token in reply["tokens"]]
+        found: list[tuple[int, bytes]] = []
+        for token in reply["tokens"]:
+            piece = token["piece"]
+            found.append((int(token["id"]), piece.encode() if isinstance(piece, str) else bytes(piece)))
+        return found
 
     async def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Unit vectors, shape (n, 576): the mean over a text's tokens (of its chunks, where it is long)."""

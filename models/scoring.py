@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,20 @@ from .embedded import EmbeddedModel
 
 TOP_LOGPROBS = 150
 GRAMMAR_MIN_TOKENS = 12
-# Far above any difference of logits: the sampled token is then the likeliest first token of a label, even where
-# that is outside the top. Reported log-probabilities are taken before the bias. Without it a first token that is
-# half a character would come back without any.
-LABEL_BIAS = 1000.0
+# Far above any difference of logits. Reported log-probabilities are taken before the bias.
+BIAS = 1000.0
 
-FirstTokens = Mapping[str, tuple[int, ...]]
+
+@dataclass(frozen=True)
+class FirstTokens:
+    """For each label the tokens it may begin with, and the tokens of which one is to be sampled.
+
+    The sampled token is reported even where it is outside the top, so it is best one of the labels' own. But it
+    must be whole characters: a reply that ends in half a character comes without log-probabilities.
+    """
+
+    labels: Mapping[str, tuple[int, ...]]
+    sampled: tuple[int, ...]
 
 
 async def first_tokens(model: EmbeddedModel, labels: Sequence[str]) -> FirstTokens | None:
@@ -34,15 +43,19 @@ async def first_tokens(model: EmbeddedModel, labels: Sequence[str]) -> FirstToke
     The lower-case and the capitalised spelling count where they tell all labels apart, else for no label.
     """
     tokens: dict[str, tuple[int, ...]] = dict.fromkeys(labels, ())
+    bytes_of: dict[int, bytes] = {}
     for spell in (str, str.lower, str.capitalize):
-        firsts = [(await model.tokenize(spell(label)))[:1] for label in tokens]
-        grown = [tuple(sorted({*known, *first})) for known, first in zip(tokens.values(), firsts, strict=True)]
+        firsts = [(await model.pieces(spell(label)))[:1] for label in tokens]
+        bytes_of |= dict(first[0] for first in firsts if first)
+        ids = [{token for token, _ in first} for first in firsts]
+        grown = [tuple(sorted(own.union(known))) for own, known in zip(ids, tokens.values(), strict=True)]
         together = [token for own in grown for token in own]
         if all(firsts) and len(together) == len(set(together)):
             tokens = dict(zip(tokens, grown, strict=True))
         elif spell is str:
             return None
-    return tokens
+    whole = [token for own in tokens.values() for token in own if _is_text(bytes_of[token])]
+    return FirstTokens(tokens, tuple(whole or await model.tokenize("A")))
 
 
 def scoring_options(tokens: FirstTokens) -> dict[str, Any]:
@@ -52,7 +65,7 @@ def scoring_options(tokens: FirstTokens) -> dict[str, Any]:
         "temperature": 0.0,
         "logprobs": True,
         "top_logprobs": TOP_LOGPROBS,
-        "logit_bias": [[token, LABEL_BIAS] for own in tokens.values() for token in own],
+        "logit_bias": [[token, BIAS] for token in tokens.sampled],
     }
 
 
@@ -75,9 +88,9 @@ def label_logprobs(reply: Mapping[str, Any], tokens: FirstTokens) -> dict[str, f
         known[int(entry["id"])] = float(entry["logprob"])
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise TransientModelError("the local model's reply carries no log-probabilities", spent=True) from error
-    found = [[known[token] for token in own if token in known] or [floor] for own in tokens.values()]
+    found = [[known[token] for token in own if token in known] or [floor] for own in tokens.labels.values()]
     raw = np.array([np.logaddexp.reduce(values) for values in found])
-    return dict(zip(tokens, (raw - np.logaddexp.reduce(raw)).tolist(), strict=True))
+    return dict(zip(tokens.labels, (raw - np.logaddexp.reduce(raw)).tolist(), strict=True))
 
 
 def choose(logprobs: Mapping[str, float], temperature: float, seed: int, *path: object) -> str:
@@ -88,3 +101,11 @@ def choose(logprobs: Mapping[str, float], temperature: float, seed: int, *path: 
         return labels[int(values.argmax())]
     weights = np.exp((values - values.max()) / temperature)
     return labels[int(generator(seed, *path).choice(len(labels), p=weights / weights.sum()))]
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

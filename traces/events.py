@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ class EventLog:
 
     def __init__(self, run_id: str, path: Path) -> None:
         self.path = path
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="events")
+        self._last: Future[Any] | None = None
         try:
             # Unbuffered: each line is one write, so that lines stay whole whoever else appends or kills us.
             self._file = open(path, "ab", buffering=0)  # noqa: SIM115 - open for as long as the run
@@ -51,20 +54,28 @@ class EventLog:
         )
 
     def emit(self, event: str, /, **fields: Any) -> None:
-        """Append an event.
+        """Append an event; it is written by a thread, in order, so that an event loop never waits for the disk.
 
-        Raises StoreError when the file cannot be written, TypeError for a field that every line has already.
+        Raises StoreError when an earlier one could not be written, TypeError for a field that every line has already.
         """
         if taken := [name for name in _OWN if name in fields]:
             raise TypeError(f"an event cannot have a field named '{taken[0]}': every line has one of its own")
-        try:
-            self._log.info(event, fields=fields)
-        except OSError as error:
-            raise unwritable(self.path, error.strerror or str(error)) from error
+        self._raise_failure()
+        self._last = self._thread.submit(self._log.info, event, fields=fields)
 
     def close(self) -> None:
-        """Let go of the file; what was emitted is there already."""
+        """Write what was emitted and let go of the file. Raises StoreError when it could not be written."""
+        self._thread.shutdown(wait=True)
         self._file.close()
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        if self._last is not None and self._last.done():
+            failure, self._last = self._last.exception(), None
+            if isinstance(failure, OSError):
+                raise unwritable(self.path, failure.strerror or str(failure)) from failure
+            if failure is not None:
+                raise failure
 
 
 def event_log(run_id: str, home: Path) -> EventLog:

@@ -8,12 +8,11 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
 from pydantic import BaseModel
+
+from ..settings import dotenv
 
 REDACTED = "[redacted]"
 MAX_STRING = 2_000
@@ -71,7 +70,7 @@ def redact_event(_logger: object, _method: str, event: Mapping[str, Any]) -> Map
 def secrets() -> list[str]:
     """The secrets of the environment and of `.env`, as they are now, longest first."""
     found: set[str] = set()
-    for name, value in (*_dotenv_here(), *os.environ.items()):
+    for name, value in (*dotenv().items(), *os.environ.items()):
         if value and _ENV_NAME.search(name) and _is_secret(value.strip()):
             found.add(value.strip())
     return sorted(found, key=lambda secret: (-len(secret), secret))
@@ -81,19 +80,6 @@ def _is_secret(value: str) -> bool:
     # `…_TOKENS=4096` is a limit and `TOKENIZERS_PARALLELISM=false` a switch; taking such words out of every text
     # would spoil the log.
     return len(value) >= 6 and not (value.isdigit() and len(value) < 8)
-
-
-def _dotenv_here() -> list[tuple[str, str | None]]:
-    path = Path.cwd() / ".env"
-    try:
-        return _dotenv(path, path.stat().st_mtime_ns)
-    except OSError:
-        return []
-
-
-@lru_cache(maxsize=4)
-def _dotenv(path: Path, _changed: int) -> list[tuple[str, str | None]]:
-    return list(dotenv_values(path).items())
 
 
 def _known() -> re.Pattern[str] | None:

@@ -123,7 +123,7 @@ def _upgrade(connection: sa.Connection, version: str | None, path: Path) -> None
     if version is not None and version not in known:
         raise StoreError(
             f"the run store {path} was written by a newer version of sage-spo (version {version}, this one knows "
-            f"{tables.HEAD}). Update sage-spo, or set SAGE_HOME to another folder; nothing was changed."
+            f"{tables.HEAD}). Get the newest sage-spo, or set SAGE_HOME to another folder; nothing was changed."
         )
     with _migrating:
         command.upgrade(config, "head")

@@ -61,12 +61,7 @@ def test_whatever_plain_text_would_lose_is_written_as_yaml(tmp_path: Path, one: 
 @given(st.text(min_size=1), st.lists(st.tuples(st.text(), st.text()), max_size=2))
 def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, text: str, demos: list[tuple[str, str]]) -> None:
     one = prompt(text, *demos)
-    folder = tmp_path_factory.mktemp("prompts")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return  # half a surrogate pair is no text that a file could hold
-    assert read_back(folder, prompt_text(one)).id == one.id
+    assert read_back(tmp_path_factory.mktemp("prompts"), prompt_text(one)).id == one.id
 
 
 @pytest.mark.parametrize(

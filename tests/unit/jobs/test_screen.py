@@ -49,8 +49,12 @@ def result(**changes: Any) -> Result:
         "n": 120,
         "fixed": ["a", "b", "c"],
         "broken": ["d"],
-        "fixed_case": Case(example_id="a", input="Not bad at all", expected="positive", before="negative", after="positive"),
-        "broken_case": Case(example_id="d", input="[red]Fine[/red]\x1b[31m", expected="negative", before="negative", after=""),
+        "fixed_case": Case(
+            example_id="a", input="Not bad at all", expected="positive", before="negative", after="positive"
+        ),
+        "broken_case": Case(
+            example_id="d", input="[red]Fine[/red]\x1b[31m", expected="negative", before="negative", after=""
+        ),
         "estimate": 0.75,
         "iterations": 9,
         "candidates": 54,

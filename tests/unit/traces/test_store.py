@@ -113,9 +113,9 @@ async def test_a_value_that_cannot_be_stored_is_refused_where_it_is_added(
     store: RunStore, run_row: Run, triple: Callable[[int], Triple]
 ) -> None:
     answer, call, _ = triple(1)
-    with pytest.raises(TypeError, match="Answer.extra"):
+    with pytest.raises(TypeError, match=r"Answer\.extra"):
         store.add(replace(answer, extra={"client": object()}))
-    with pytest.raises(TypeError, match="Call.key"):
+    with pytest.raises(TypeError, match=r"Call\.key"):
         store.add(replace(call, key=None))  # type: ignore[arg-type]
     for no_row in ("text", run_row):
         with pytest.raises(TypeError, match="not added"):
