@@ -6,24 +6,22 @@ random set of examples.
 
 from __future__ import annotations
 
-from langgraph.graph.state import CompiledStateGraph
-
 from ..agents import playbook
 from ..agents.operators import fresh_demos
 from .search_loop import build_loop, proposed, situation
 from .session import open_session
-from .state import RunState
+from .state import Graph, RunState, Update
 
 
-def build() -> CompiledStateGraph:
+def build() -> Graph:
     """The strategy's subgraph."""
     return build_loop(propose)
 
 
-async def propose(state: RunState) -> RunState:
+async def propose(state: RunState) -> Update:
     """Q random sets of demos under the seed prompt's text."""
     session = await open_session(state["run_id"])
-    iteration = state.get("iteration", 0) + 1
+    iteration = state["iteration"] + 1
     known = session.known_before(iteration)
     seed = session.prompt(state["seed_prompt"])
     children = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from langgraph.graph import END, START, StateGraph
-from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
 from ..errors import BudgetExceeded, BudgetTooSmall, ModelError
@@ -21,13 +20,13 @@ from .registry import STRATEGIES, strategy
 from .search_loop import leader
 from .session import Session, open_session
 from .start import ensure_run
-from .state import Context, OptimizeInput, OptimizeOutput, RunState
+from .state import Context, Graph, OptimizeInput, OptimizeOutput, RunState, Update
 
 RECURSION_LIMIT = 100_000
 FIRST_LOOK = 48
 
 
-def build(checkpointer: Any = None) -> CompiledStateGraph:
+def build(checkpointer: Any = None) -> Graph:
     """The whole graph, every registered strategy a subgraph of it."""
     builder = StateGraph(RunState, context_schema=Context, input_schema=OptimizeInput, output_schema=OptimizeOutput)
     builder.add_node("prepare", prepare)
@@ -46,21 +45,21 @@ def build(checkpointer: Any = None) -> CompiledStateGraph:
 
 
 def _after_prepare(state: RunState) -> Literal["preflight", "publish"]:
-    return "publish" if state.get("stop") else "preflight"
+    return "publish" if state["stop"] else "preflight"
 
 
 def _after_preflight(state: RunState) -> str:
-    return "publish" if state.get("stop") else state.get("strategy", "random")
+    return "publish" if state["stop"] else state.get("strategy", "random")
 
 
-async def prepare(state: RunState, runtime: Runtime[Context]) -> RunState:
+async def prepare(state: RunState, runtime: Runtime[Context]) -> Update:
     """Open the run (make it, where LangGraph Studio starts one), and say what the budget buys, without a call."""
     run_id = await ensure_run(state, runtime)
     session = await open_session(run_id)
     name = session.settings.strategy
     strategy(name)
     seed = session.keep(session.task.seed_prompt, 0)
-    update: RunState = {
+    update: Update = {
         "run_id": run_id,
         "task": session.settings.task,
         "strategy": name,
@@ -72,7 +71,11 @@ async def prepare(state: RunState, runtime: Runtime[Context]) -> RunState:
         "champion": seed,
         "accepted": [seed],
         "pool": [seed],
+        "candidates": [],
+        "flip_rate": 0.0,
+        "decoding": "",
         "stop": "",
+        "verdict": "",
     }
     uses = len(await session.store.test_uses(test_key(session.task)))
     try:
@@ -104,7 +107,7 @@ async def prepare(state: RunState, runtime: Runtime[Context]) -> RunState:
     return update
 
 
-async def preflight(state: RunState) -> RunState:
+async def preflight(state: RunState) -> Update:
     """Measure the seed prompt: where it stands, whether answers flip, which labels look wrong."""
     session = await open_session(state["run_id"])
     session.evaluator.begin(state["step"])
@@ -133,15 +136,15 @@ async def preflight(state: RunState) -> RunState:
         suspicious=look.suspicious,
         decoding=look.decoding,
     )
-    return {"step": state["step"] + 1, "flip_rate": look.flip_rate}
+    return {"step": state["step"] + 1, "flip_rate": look.flip_rate, "decoding": look.decoding}
 
 
-async def certify_winner(state: RunState) -> RunState:
+async def certify_winner(state: RunState) -> Update:
     """Measure seed and winner on the untouched test split, once."""
     session = await open_session(state["run_id"])
     session.evaluator.begin(state["step"])
     winner = leader(session, state["accepted"], state["champion"])
-    update: RunState = {"step": state["step"] + 1, "champion": winner}
+    update: Update = {"step": state["step"] + 1, "champion": winner}
     if not session.settings.certify:
         return {**update, "verdict": "not tested"}
     if winner == state["seed_prompt"]:
@@ -159,15 +162,15 @@ async def certify_winner(state: RunState) -> RunState:
     return {**update, "verdict": certificate.verdict}
 
 
-async def publish(state: RunState) -> RunState:
+async def publish(state: RunState) -> Update:
     """Write the result into the run store and close the run."""
     session = await open_session(state["run_id"])
     certificate, use = None, 0
-    tested = state.get("verdict") in ("improved", "harmed", "not certified", "inconclusive")
+    tested = state["verdict"] in ("improved", "harmed", "not certified", "inconclusive")
     if tested and session.evaluator.scores(state["champion"], session.task.test):
         use = await session.store.use_test(test_key(session.task), session.run.id)
         certificate = certificate_of(session, state["seed_prompt"], state["champion"], use)
-    scores = session.evaluator.all_scores(("search", "holdout"), [*state.get("accepted", []), *state.get("pool", [])])
+    scores = session.evaluator.all_scores(("search", "holdout"), [*state["accepted"], *state["pool"]])
     estimate = shrunken_estimates({i: s for i, s in scores.items() if s}).get(state["champion"])
     result = outcome(session, state, certificate, use, estimate.estimate if estimate else None)
     await session.store.update_run(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..evaluation.certify import Certificate
 from ..evaluation.power import smallest_certifiable_gain
 from ..tasks.prompt import Prompt
@@ -14,7 +16,7 @@ def outcome(
     session: Session, state: RunState, certificate: Certificate | None, use: int, estimate: float | None
 ) -> Result:
     """The result of a run, from its last state and its certificate (None: nothing was tested)."""
-    verdict: Verdict = state.get("verdict") or "inconclusive"  # type: ignore[assignment]
+    verdict: Verdict = state["verdict"] or "inconclusive"  # type: ignore[assignment]
     seed = session.prompt(state["seed_prompt"])
     best = session.prompt(state["champion"])
     unprovable = certificate is not None and verdict == "not certified" and _unprovable(certificate)
@@ -36,17 +38,18 @@ def outcome(
         agent=session.settings.agent,
         seed=session.settings.seed,
         verdict=verdict,
-        sentence=_sentence(verdict, certificate, state.get("stop", ""), unprovable),
+        sentence=_sentence(verdict, certificate, state["stop"], unprovable),
         prompt=_content(returned),
         best=_content(best),
         seed_prompt=_content(seed),
         **_evidence(session, certificate, seed, best),
         test_use=use,
         estimate=estimate,
-        iterations=state.get("iteration", 0),
-        candidates=state.get("proposed", 0),
-        accepted=max(0, len(state.get("accepted", [])) - 1),
-        stop=state.get("stop", ""),
+        iterations=state["iteration"],
+        candidates=state["proposed"],
+        accepted=max(0, len(state["accepted"]) - 1),
+        decoding=state["decoding"],
+        stop=state["stop"],
         spend=session.ledger.report(),
         notes=notes,
     )
@@ -57,7 +60,7 @@ def _unprovable(certificate: Certificate) -> bool:
     return smallest_certifiable_gain(certificate.n, certificate.alpha) > 1.0 - certificate.seed_mean
 
 
-def _evidence(session: Session, certificate: Certificate | None, seed: Prompt, best: Prompt) -> dict[str, object]:
+def _evidence(session: Session, certificate: Certificate | None, seed: Prompt, best: Prompt) -> dict[str, Any]:
     if certificate is None:
         return {}
     c = certificate

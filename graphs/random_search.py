@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import asyncio
 
-from langgraph.graph.state import CompiledStateGraph
-
 from ..agents import playbook
 from ..agents.rewriter import rewrite
 from ..tasks.prompt import Prompt
 from .search_loop import build_loop, proposed, situation, tried
 from .session import Session, open_session
-from .state import RunState
+from .state import Graph, RunState, Update
 
 
-def build() -> CompiledStateGraph:
+def build() -> Graph:
     """The strategy's subgraph."""
     return build_loop(propose)
 
 
-async def propose(state: RunState) -> RunState:
+async def propose(state: RunState) -> Update:
     """Q rewrites of prompts drawn from the pool; the playbook edits where no agent model is set."""
     session = await open_session(state["run_id"])
-    iteration = state.get("iteration", 0) + 1
+    iteration = state["iteration"] + 1
     known = session.known_before(iteration)
     failed = tried(session, iteration)
 

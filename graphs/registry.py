@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from langgraph.graph.state import CompiledStateGraph
-
 from ..errors import UsageError, nearest
 from . import demos, random_search
+from .state import Graph
 
 
 @dataclass(frozen=True)
 class Strategy:
     """A search strategy: its subgraph over `RunState`, and one line that says what it does."""
 
-    build: Callable[[], CompiledStateGraph]
+    build: Callable[[], Graph]
     summary: str
 
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
 import numpy as np
-from langgraph.graph import END, START, StateGraph
-from langgraph.graph.state import CompiledStateGraph
+from langgraph.graph import START, StateGraph
 
 from ..agents.operators import Situation, sentences
 from ..evaluation.shrinkage import choose, shrunken_estimates
 from ..tasks.prompt import Prompt
 from ..traces.rows import Decision
 from .session import Session, open_session
-from .state import Context, RunState
-
-Propose = Callable[[RunState], Awaitable[RunState]]
+from .state import Context, Graph, RunState, Update
 
 
-def build_loop(propose: Propose) -> CompiledStateGraph:
+class Propose(Protocol):
+    """A strategy's own part: fills `candidates`, or sets `stop`."""
+
+    async def __call__(self, state: RunState) -> Update: ...
+
+
+def build_loop(propose: Propose) -> Graph:
     """A strategy's subgraph: `propose` fills `candidates` (or sets `stop`), `validate` measures them."""
     builder = StateGraph(RunState, context_schema=Context)
     builder.add_node("propose", propose)
@@ -31,21 +34,21 @@ def build_loop(propose: Propose) -> CompiledStateGraph:
 
 
 def _after_propose(state: RunState) -> Literal["validate", "__end__"]:
-    return END if state.get("stop") else "validate"
+    return "__end__" if state["stop"] else "validate"
 
 
 def _after_validate(state: RunState) -> Literal["propose", "__end__"]:
-    return END if state.get("stop") else "propose"
+    return "__end__" if state["stop"] else "propose"
 
 
-async def validate(state: RunState) -> RunState:
+async def validate(state: RunState) -> Update:
     """Measure the candidates, decide, and bring champion and pool up to date."""
     session = await open_session(state["run_id"])
     session.evaluator.begin(state["step"])
     champion = session.prompt(state["champion"])
     candidates = [session.prompt(i) for i in state["candidates"]]
-    before = state.get("proposed", 0) - len(candidates)
-    outcome = await session.validator(state.get("flip_rate", 0.0)).validate(champion, candidates, index=before)
+    before = state["proposed"] - len(candidates)
+    outcome = await session.validator(state["flip_rate"]).validate(champion, candidates, index=before)
     for index, verdict in enumerate(outcome.verdicts):
         session.decide(
             Decision(
@@ -69,12 +72,12 @@ async def validate(state: RunState) -> RunState:
             reason=verdict.reason,
             stats=verdict.stats,
         )
-    accepted = [*state.get("accepted", [state["seed_prompt"]])]
+    accepted = list(state["accepted"])
     if outcome.champion.id not in accepted:
         accepted.append(outcome.champion.id)
     lead = leader(session, accepted, outcome.champion.id)
-    idle = 0 if lead != state["champion"] else state.get("idle", 0) + 1
-    update: RunState = {
+    idle = 0 if lead != state["champion"] else state["idle"] + 1
+    update: Update = {
         "step": state["step"] + 1,
         "champion": lead,
         "accepted": accepted[-20:],
@@ -106,16 +109,16 @@ def tried(session: Session, iteration: int, most: int = 12) -> list[str]:
     return texts[-most:]
 
 
-def proposed(session: Session, state: RunState, iteration: int, candidates: Sequence[Prompt]) -> RunState:
+def proposed(session: Session, state: RunState, iteration: int, candidates: Sequence[Prompt]) -> Update:
     """The state after a proposal: candidates stored and announced, or a reason to stop where there is none."""
     for candidate in candidates:
         session.keep(candidate, iteration)
     session.emit("proposed", iteration=iteration, candidates=[{"id": c.id, "origin": c.origin} for c in candidates])
-    update: RunState = {
+    update: Update = {
         "step": state["step"] + 1,
         "iteration": iteration,
         "candidates": [c.id for c in candidates],
-        "proposed": state.get("proposed", 0) + len(candidates),
+        "proposed": state["proposed"] + len(candidates),
     }
     if not candidates:
         update["stop"] = "there was nothing new to try"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
+from langgraph.graph.state import CompiledStateGraph
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
@@ -47,13 +48,14 @@ class Context(BaseModel):
     seed: int = Field(default=0, title="Seed", description="The run's randomness: the same seed, the same run.")
 
 
-class RunState(OptimizeInput, total=False):
+class RunState(OptimizeInput):
     """The state of a run. `step` counts the nodes that measure; prompts are named by id.
 
     `champion` is the prompt to beat, `accepted` the seed and the latest champions, `pool` the prompts that
     candidates are made from (best first), `candidates` those of the iteration in hand, `proposed` how many there
-    were in all. `idle` counts iterations in a row without a new champion, `stop` says why the search ended
-    (empty: it goes on).
+    were in all. `idle` counts iterations in a row without a new champion, `flip_rate` is what A/A runs of
+    the seed showed, `decoding` how the target answers; `stop` says why the search ended
+    (empty: it goes on). `prepare` sets every field.
     """
 
     run_id: str
@@ -67,8 +69,16 @@ class RunState(OptimizeInput, total=False):
     proposed: int
     idle: int
     flip_rate: float
+    decoding: str
     stop: str
     verdict: str
+
+
+Graph = CompiledStateGraph[Any, Context, Any, Any]
+"""A compiled graph over this state."""
+
+Update = dict[str, Any]
+"""What a node changes of the state, by field name."""
 
 
 class OptimizeOutput(TypedDict, total=False):
