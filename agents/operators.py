@@ -89,13 +89,19 @@ ANSWER_FORMS = {
 
 
 def answer_form(s: Situation) -> Prompt | None:
-    """Say in one sentence what form the answer has, at the end or in front."""
+    """Say in one sentence what form the answer has, at the end or in front, or say it in another way."""
     forms = ANSWER_FORMS.get("label" if s.task.labels else s.task.metric.name, ANSWER_FORMS[""])
-    fresh = [form for form in forms if form not in s.prompt.system]
-    if not fresh or len(fresh) < len(forms) - 1:
+    standing = next((form for form in forms if form in s.prompt.system), None)
+    others = [form for form in forms if form != standing]
+    if not others:
         return None
-    form = fresh[int(s.rng.integers(len(fresh)))]
-    text = f"{s.prompt.system} {form}" if s.rng.random() < 0.7 else f"{form} {s.prompt.system}"
+    form = others[int(s.rng.integers(len(others)))]
+    if standing is not None:
+        text = s.prompt.system.replace(standing, form)
+    elif s.rng.random() < 0.7:
+        text = f"{s.prompt.system} {form}"
+    else:
+        text = f"{form} {s.prompt.system}"
     return s.prompt.edited(text=text, origin="answer form")
 
 

@@ -99,10 +99,10 @@ class Validator:
         for candidate in order:
             base = {"screen": asdict(screened[candidate]), **_race_stats(races[candidate])}
             rank = index + list(candidates).index(candidate) + 1
-            if winner is not None:
-                verdict = Verdict(candidate.id, False, "second best", "another finalist was accepted", base)
-            elif not self._passes(races[candidate], rank):
+            if not self._passes(races[candidate], rank):
                 verdict = Verdict(candidate.id, False, "not better", _race_words(races[candidate]), base)
+            elif winner is not None:
+                verdict = Verdict(candidate.id, False, "second best", "another finalist was accepted", base)
             else:
                 verdict, ran_out = await self._guard(champion, candidate, races[candidate], rank, base)
                 cut = cut or ran_out
@@ -126,7 +126,8 @@ class Validator:
         shown: dict[Prompt, Advantage] = {}
         running = list(candidates[:room])
         for half in (panel[: len(panel) // 2], panel[len(panel) // 2 :]):
-            await self.evaluator.measure(*(Job(p, half) for p in (champion, *running)))
+            fair = without_demos(half, champion, *running)
+            await self.evaluator.measure(*(Job(p, fair) for p in (champion, *running)))
             shown |= {candidate: self._advantage(candidate, champion) for candidate in running}
             running = sorted(running, key=lambda c: -shown[c].rank)[: (len(running) + 1) // 2]
         return shown

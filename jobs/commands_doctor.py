@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ..traces.result import SCHEMA_VERSION
 from .options import JsonOption
-from .output import console, print_json, printable
+from .output import print_json, printable, put
 
 _STYLES = {"ok": "green", "missing": "bold red", "optional": "dim"}
 
@@ -35,6 +35,6 @@ def doctor(json: JsonOption = False) -> None:
         for check in found:
             style = _STYLES[check.state]
             table.add_row(Text(check.state, style=style), Text(check.name), Text(printable(check.remark), style=style))
-        console().print(table)
+        put(table)
     if any(check.state == "missing" for check in found):
         raise typer.Exit(1)

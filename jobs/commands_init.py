@@ -11,7 +11,7 @@ from rich.text import Text
 from ..errors import UsageError
 from ..traces.result import SCHEMA_VERSION
 from .options import JsonOption
-from .output import console, print_json
+from .output import print_json, printable, put
 from .screen import bullets
 
 
@@ -64,14 +64,9 @@ def init(
             }
         )
         return
-    screen = console()
-    screen.print(Text(f"{out} for {file}:", style="bold"))
-    screen.print()
+    put(Text(f"{out} for {file}:\n", style="bold"))
     for line in proposal.yaml.splitlines():
-        screen.print(Text(f"  {line}", style="dim" if line.startswith("#") else ""), soft_wrap=True)
+        print(f"  {printable(line)}")  # as it stands in the file, however wide the screen is
     if proposal.warnings:
-        screen.print()
-        screen.print(Text("Mind", style="bold"))
-        screen.print(bullets(proposal.warnings))
-    screen.print()
-    screen.print(Text(f"Change what is wrong, then: sage-spo preflight {out}"))
+        put(Text("\nMind", style="bold"), bullets(proposal.warnings))
+    put(Text(f"\nChange what is wrong, then: sage-spo preflight {out}"))

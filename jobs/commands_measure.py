@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import RunInterrupted
 from .evaluation_screen import evaluation_screen
 from .options import (
     AgentOption,
@@ -30,7 +32,7 @@ from .options import (
     task_options,
     task_source,
 )
-from .output import console, notice, print_json
+from .output import notice, print_json, put
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -106,7 +108,7 @@ def evaluate(
     if json:
         print_json(result.model_dump(mode="json"))
     else:
-        console().print(evaluation_screen(result))
+        put(evaluation_screen(result))
     if not result.n:
         raise typer.Exit(1)
 
@@ -180,20 +182,20 @@ def preflight(
     if json:
         print_json(result.model_dump(mode="json"))
     else:
-        console().print(preflight_screen(result, base_url))
+        put(preflight_screen(result))
 
 
 def _run(measurement: Coroutine[Any, Any, Any]) -> Any:
-    """The measurement's result; SIGTERM ends it like Ctrl-C, and what was answered is kept."""
-    import signal
+    """The measurement's result. Ctrl-C and SIGTERM end it at once; what was answered by then is kept."""
 
     async def go() -> Any:
         task = asyncio.current_task()
         assert task is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         return await measurement
 
     try:
         return asyncio.run(go())
     except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
+        raise RunInterrupted("stopped; the same command goes on, and what was answered is free") from None

@@ -32,7 +32,7 @@ from .options import (
     task_options,
     task_source,
 )
-from .output import console, print_json
+from .output import print_json, put
 from .screen import result_screen
 
 if TYPE_CHECKING:
@@ -192,9 +192,7 @@ def _finish(result: Result, json: bool) -> None:
     if json:
         print_json(result.model_dump(mode="json"))
     else:
-        out = console()
-        out.print()
-        out.print(result_screen(result))
+        put("", result_screen(result))
     code = EXIT_CODES.get(result.verdict, 0)
     if code:
         raise typer.Exit(code)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from rich.console import RenderableType
 from rich.text import Text
 
 from ..errors import StoreError
@@ -17,7 +19,8 @@ from ..traces.store import RunStore
 from .evaluation_result import Evaluation
 from .evaluation_screen import evaluation_screen
 from .options import JsonOption, RunArgument
-from .output import console, print_json
+from .output import print_json, put
+from .preflight_result import Preflight
 from .run_pages import course_table, decision_json, run_json, run_name, runs_table, unfinished_page
 from .screen import result_screen
 
@@ -40,9 +43,9 @@ def runs(
         listed = [run_json(run) | {"result": run.result} for run in found]
         print_json({"schema_version": SCHEMA_VERSION, "runs": listed})
     elif found:
-        console().print(runs_table(found))
+        put(runs_table(found))
     else:
-        console().print("No runs yet. Start with: sage-spo optimize reviews")
+        put("No runs yet. Start with: sage-spo optimize reviews")
 
 
 def show(
@@ -68,20 +71,21 @@ def show(
         verdicts = [decision_json(decision, prompts) for decision in decisions]
         document = {"schema_version": SCHEMA_VERSION, "run": run_json(found), "result": found.result}
         print_json(document | {"decisions": verdicts})
-    elif found.result is None:
-        out = console()
-        out.print(unfinished_page(found, calls, decisions))
-        _print_course(decisions, prompts)
-    elif found.strategy == "evaluate":
-        console().print(evaluation_screen(Evaluation.model_validate(found.result)))
     else:
-        console().print(result_screen(Result.model_validate(found.result)))
-        _print_course(decisions, prompts)
+        put(_page(found, calls, decisions), *([Text(), course_table(decisions, prompts)] if decisions else []))
 
 
-def _print_course(decisions: list[Decision], prompts: dict[str, StoredPrompt]) -> None:
-    if decisions:
-        console().print(Text(), course_table(decisions, prompts))
+def _page(run: Run, calls: Sequence[Call], decisions: Sequence[Decision]) -> RenderableType:
+    """What there is to see of a run, by what kind it is and how far it has come."""
+    if run.result is None:
+        return unfinished_page(run, calls, decisions)
+    if run.strategy == "evaluate":
+        return evaluation_screen(Evaluation.model_validate(run.result))
+    if run.strategy == "preflight":
+        from .preflight_screen import preflight_screen
+
+        return preflight_screen(Preflight.model_validate(run.result))
+    return result_screen(Result.model_validate(run.result))
 
 
 def _prompt_of(run: Run) -> str:

@@ -7,12 +7,13 @@ import re
 import sys
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 WIDEST = 100
 """Columns: beyond that lines become hard to read."""
 
 # Everything that could move the cursor, change colours or hide text; line ends and tabs are dealt with apart.
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
@@ -22,6 +23,14 @@ def console(*, stderr: bool = False) -> Console:
     if made.width > WIDEST:
         made = Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=WIDEST)
     return made
+
+
+def put(*renderables: RenderableType) -> None:
+    """Print on standard output, without the spaces with which tables fill their lines."""
+    out = console()
+    with out.capture() as captured:
+        out.print(*renderables, sep="\n")
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def notice(text: str) -> None:
@@ -36,7 +45,7 @@ def print_json(document: dict[str, Any]) -> None:
 
 def printable(text: str) -> str:
     """`text` without control characters: what a model or a data file says must not steer the terminal."""
-    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\t", "    "))
+    return _CONTROL.sub("", _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\t", "    "))
 
 
 def one_line(text: str, width: int | None = 60) -> str:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict
 
 from ..evaluation.budget import Budget
 from ..evaluation.evaluator import Job
@@ -17,52 +14,11 @@ from ..graphs.run_settings import RunSettings
 from ..tasks.problems import near_duplicates
 from ..tasks.prompt import Prompt
 from ..tasks.task import Task
-from ..traces.result import SCHEMA_VERSION
 from .before import Survey
 from .measuring import Listener, measuring
+from .preflight_result import Preflight, Twins
 
 MOST_DUPLICATES = 10
-
-
-class Twins(BaseModel):
-    """Two examples of different splits that say nearly the same."""
-
-    model_config = ConfigDict(frozen=True)
-
-    first: str
-    first_split: str
-    first_input: str
-    second: str
-    second_split: str
-    second_input: str
-    overlap: float
-
-
-class Preflight(BaseModel):
-    """What a run of a task would be. `plan` and `look` have the fields of the events of these names.
-
-    `most_usd` is None where a price is unknown or nothing limits the cost (`cost_unlimited`). `look` is None where
-    nothing was measured.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    schema_version: int = SCHEMA_VERSION
-    task: str
-    metric: str
-    target: str
-    agent: str | None
-    budget: dict[str, float]
-    label_counts: dict[str, int]
-    seed_prompt: dict[str, str]
-    plan: dict[str, Any]
-    most_usd: float | None
-    cost_unlimited: bool
-    test_uses: int
-    near_duplicates: list[Twins]
-    near_duplicate_count: int
-    look: dict[str, Any] | None = None
-    run_id: str | None = None
 
 
 def described(task: Task, settings: RunSettings, before: Survey) -> Preflight:
@@ -75,6 +31,7 @@ def described(task: Task, settings: RunSettings, before: Survey) -> Preflight:
         metric=task.metric.name,
         target=settings.target,
         agent=settings.agent,
+        base_url=settings.base_url,
         budget=settings.limits().limits(),
         label_counts={label: counts[label] for label in task.labels},
         seed_prompt=dict(task.seed_prompt.components),

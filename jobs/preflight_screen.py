@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from .output import one_line
-from .preflight import Preflight
+from .preflight_result import Preflight
 from .progress_words import first_look_lines
 from .provider import who_sees
 from .screen import add, bullets, facts
@@ -14,7 +14,7 @@ from .screen import add, bullets, facts
 MOST_LABELS = 12
 
 
-def preflight_screen(preflight: Preflight, base_url: str | None) -> RenderableType:
+def preflight_screen(preflight: Preflight) -> RenderableType:
     """The whole screen: the task, what the budget buys, what can be proven, what to mind."""
     p, plan = preflight, preflight.plan
     table = facts()
@@ -26,7 +26,7 @@ def preflight_screen(preflight: Preflight, base_url: str | None) -> RenderableTy
         add(table, "Labels", ", ".join(shown) + more)
     for name, text in p.seed_prompt.items():
         add(table, "Seed" if len(p.seed_prompt) == 1 else f"Seed {name}", one_line(text, 300))
-    add(table, "Target", who_sees(p.target, base_url, p.agent).removeprefix("target: "))
+    add(table, "Target", who_sees(p.target, p.base_url, p.agent).removeprefix("target: "))
     add(table, "Budget", _budget(p))
     add(table, "Cost", _cost(p))
     add(table, "Proof", _proof(p))

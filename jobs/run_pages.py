@@ -81,7 +81,7 @@ def unfinished_page(run: Run, calls: Sequence[Call], decisions: Sequence[Decisio
     add(table, "Cost", f"{len(calls):,} calls, {tokens:,} tokens, ${sum(c.usd for c in calls):.4f}")
     if run.error:
         add(table, "Error", one_line(run.error, None))
-    if run.strategy != "evaluate":
+    if run.strategy not in ("evaluate", "preflight"):
         add(table, "Go on", f"sage-spo resume {run_name(run)}")
     return table
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import TransientModelError
 from .client import ChatClient
-from .embedded_process import ALIAS, EMBEDDING_TOKENS
+from .embedded_process import ALIAS, BATCH_TOKENS
 from .embedded_servers import ServerGroup, ServerProcess, bundled_weights, servers
 
 CONNECTIONS = 64
@@ -90,7 +90,7 @@ class EmbeddedModel:
 
     async def _embed(self, text: str) -> np.ndarray:
         tokens = await self.tokenize(text) or [0]
-        size = EMBEDDING_TOKENS - SPECIAL_TOKENS
+        size = BATCH_TOKENS - SPECIAL_TOKENS
         chunks = [tokens[start : start + size] for start in range(0, len(tokens), size)]
         body = {"model": ALIAS, "input": chunks}
         with self._group.router.place([], text, 1) as chosen:

@@ -18,7 +18,7 @@ from typing import Any
 
 ALIAS = "local"
 CONTEXT_TOKENS = 8192
-EMBEDDING_TOKENS = 512
+BATCH_TOKENS = 63
 PROMPT_CACHE_MIB = 256
 PARENT_CHECK_SECONDS = 1.0
 
@@ -39,10 +39,10 @@ def serve(weights: str, threads: int) -> Any:
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
     params.cache_ram_mib = PROMPT_CACHE_MIB
-    # Embeddings need a whole text in one physical batch; this is that batch, and so the longest text.
-    params.n_batch = params.n_ubatch = EMBEDDING_TOKENS
-    # Tiled flash attention, used for 64 tokens or more at once, would make an answer depend on what was cached.
-    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    # Flash attention works on tiles from 64 tokens on, plain attention differs between one token and several: only
+    # this combination computes the same numbers however much of a prompt was cached.
+    params.n_batch = params.n_ubatch = BATCH_TOKENS
+    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
     params.embedding = True
     params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     params.hostnames = ["127.0.0.1"]

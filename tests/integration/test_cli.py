@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -96,11 +97,17 @@ def test_from_a_csv_to_a_proven_or_honest_result(server: FakeServer, capsys: Cap
 
     out, _ = said(f"preflight task.yaml --look {target}", capsys)
     assert "the seed scores" in out
+    look = json.loads(said("runs --json", capsys)[0])["runs"][0]["id"]
+    assert said(f"show {look}", capsys)[0] == out
+    assert "has no prompt" in said(f"show {look} --prompt", capsys, 2)[1]
 
     out, err = said(f"evaluate task.yaml {target}", capsys)
     assert "on 12 examples (95 % interval" in out
     assert "technical" in out
     assert "measuring on 12 examples" in err
+    measured = json.loads(said("runs --json", capsys)[0])["runs"][0]["id"]
+    assert said(f"show {measured}", capsys)[0] == out
+    assert said(f"show {measured} --prompt", capsys)[0] == "Classify the text as one of: {labels}.\n"
 
     out, err = said(f"optimize task.yaml {target} --run mail --budget target_calls=400", capsys)
     assert "mail · random on openai:fake" in out
@@ -223,6 +230,41 @@ def test_a_second_signal_ends_a_run_at_once(server: FakeServer) -> None:
     assert code == 75
     assert time.monotonic() - started < 10
     assert err.splitlines()[-1] == "stopped; resume with: sage-spo resume stopped"
+
+
+def test_a_measurement_that_is_stopped_keeps_its_answers(server: FakeServer, capsys: Captured) -> None:
+    call = f"evaluate reviews --split search --target openai:fake --base-url {server.url}"
+    server.latency = 0.3
+    running = Running(call)
+    running.until("measuring on 200 examples")
+    while len(server.log) < 60:
+        time.sleep(0.05)
+    running.process.send_signal(signal.SIGINT)
+    code, _, err = running.end()
+    server.latency = 0.0
+    assert code == 75
+    assert err == "stopped; the same command goes on, and what was answered is free\n"
+    assert document(call, capsys)["spend"]["by_role"]["target"]["cached"] >= 40
+    assert max(server.counts.values()) <= 2
+
+
+def test_before_much_money_is_spent_it_asks(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
+    screen, terminal = pty.openpty()
+    call = "optimize reviews --target openai:gpt-4.1 --budget usd=5".split()
+    with subprocess.Popen([*PROGRAM, *call], stdin=terminal, stdout=terminal, stderr=terminal) as process:
+        shown = b""
+        while b"Go on?" not in shown:
+            shown += os.read(screen, 4096)
+        os.write(screen, b"n\n")
+        assert process.wait(timeout=60) == 130
+    os.close(terminal)
+    os.close(screen)
+    text = shown.decode()
+    assert "200 search, 80 holdout, 120 test" in text
+    assert "the examples will be seen by api.openai.com" in text
+    assert "This may cost up to $5.00. Go on?" in text
+    assert document("runs", capsys)["runs"] == []
 
 
 def test_the_embedded_model_is_measured_without_a_word_of_set_up(capsys: Captured, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_no_line_is_wider_than_the_screen(width: int) -> None:
 def test_what_models_and_data_say_neither_steers_the_terminal_nor_is_taken_for_markup() -> None:
     text = shown(result_screen(result()))
     assert "\x1b" not in text
-    assert "[red]Fine[/red]" in text
+    assert "“[red]Fine[/red]” (expected negative): negative → (nothing)" in text
 
 
 def test_an_unproven_candidate_is_not_offered_as_the_prompt() -> None:

@@ -1,0 +1,122 @@
+"""The validator on prompts whose accuracy is known."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sage_spo.agents.operators import demo_of
+from sage_spo.agents.validator import ValidationRules, Validator
+from sage_spo.evaluation.budget import Budget
+from sage_spo.evaluation.evaluator import Evaluator
+from sage_spo.evaluation.ledger import Ledger
+from sage_spo.evaluation.paid_calls import PaidCalls
+from sage_spo.evaluation.panels import Panels
+from sage_spo.models.retry import RetryPolicy
+from sage_spo.tasks.example import Example
+from sage_spo.tasks.prompt import Message
+from sage_spo.tasks.targets import make_target
+from sage_spo.tests.fakes.landscape import answer, make_task
+from sage_spo.traces.store import RunStore
+
+TASK = make_task()
+SEED = TASK.seed_prompt
+BETTER = SEED.edited(text=f"{SEED.system} Answer with one word.", origin="better")
+BEST = BETTER.edited(demos=[demo_of(e) for e in TASK.search[-3:]], origin="best")
+SAME = SEED.edited(text=f"{SEED.system} Thank you.", origin="same")
+
+
+@pytest.fixture
+async def store(home: Path) -> AsyncIterator[RunStore]:
+    opened = await RunStore.open(home)
+    yield opened
+    await opened.close()
+
+
+def validator(store: RunStore, *, calls: int = 10_000, task=TASK, target=answer, **rules) -> Validator:
+    paid = PaidCalls("run", store, Ledger(Budget(target_calls=calls)), RetryPolicy(attempts=1), seed=0)
+    return Validator(Evaluator(task, make_target(target, task), paid), Panels.draw(task, 0), ValidationRules(**rules))
+
+
+async def test_the_best_of_the_candidates_becomes_champion(store: RunStore):
+    outcome = await validator(store).validate(SEED, [SAME, BETTER, BEST])
+    assert outcome.champion == BEST
+    verdicts = {v.prompt_id: v for v in outcome.verdicts}
+    assert verdicts[BEST.id].outcome == "accepted"
+    assert verdicts[SAME.id].outcome == "screened out"
+    assert [v.prompt_id for v in outcome.verdicts] == [SAME.id, BETTER.id, BEST.id]
+
+
+async def test_a_candidate_that_changes_nothing_is_never_accepted(store: RunStore):
+    outcome = await validator(store).validate(SEED, [SAME])
+    assert outcome.champion == SEED
+
+
+async def test_a_worse_candidate_falls_out_early(store: RunStore):
+    judge = validator(store)
+    outcome = await judge.validate(BEST, [SEED])
+    assert outcome.champion == BEST
+    assert judge.evaluator.calls.ledger.spent("target_calls") <= 2 * 24
+
+
+async def test_an_example_that_is_a_demo_of_either_prompt_is_left_out_of_both_sides(store: RunStore):
+    judge = validator(store)
+    await judge.validate(SEED, [BEST])
+    measured = {r.example_id for r in judge.evaluator.records(BEST.id, "search")}
+    assert measured.isdisjoint(demo.example_id for demo in BEST.demos)
+
+
+async def test_what_breaks_the_preserve_set_is_rejected_though_it_gains(store: RunStore):
+    general = tuple(Example(f"g{i}", f"general question {i}", "red") for i in range(60))
+    task = replace(TASK, preserve=general)
+
+    def forgetful(messages: list[Message], example: Example) -> str:
+        if example.id.startswith("g"):
+            return "blue" if "Answer with" in messages[0]["content"] else "red"
+        return answer(messages, example)
+
+    outcome = await validator(store, task=task, target=forgetful).validate(SEED, [BETTER])
+    assert outcome.champion == SEED
+    assert outcome.verdicts[0].outcome == "breaks too much"
+
+
+async def test_too_many_missing_answers_make_it_inconclusive_never_accepted(store: RunStore):
+    def fragile(messages: list[Message], example: Example) -> str:
+        if "Answer with" in messages[0]["content"] and int(example.id[1:]) % 4 == 0:
+            raise RuntimeError("down")
+        return answer(messages, example)
+
+    outcome = await validator(store, target=fragile).validate(SEED, [BETTER])
+    assert outcome.champion == SEED
+    assert outcome.verdicts[0].outcome == "inconclusive"
+
+
+async def test_without_room_for_a_race_nothing_is_spent(store: RunStore):
+    judge = validator(store, calls=100)
+    outcome = await judge.validate(SEED, [BETTER, BEST])
+    assert outcome.budget_spent
+    assert judge.evaluator.calls.ledger.spent("target_calls") == 0
+
+
+async def test_significant_asks_for_more_than_likely(store: RunStore):
+    slight = SEED.edited(text=f"{SEED.system} Reply with a colour.", origin="slight")
+
+    def target(messages: list[Message], example: Example) -> str:
+        flipped = "Reply with" in messages[0]["content"] and int(example.id[1:]) % 12 == 0
+        return example.label if flipped else answer([{"role": "system", "content": ""}], example)
+
+    likely = await validator(store, target=target).validate(SEED, [slight])
+    strict = await validator(store, target=target, accept="significant").validate(SEED, [slight])
+    assert likely.champion == slight
+    assert strict.champion == SEED
+
+
+def test_a_panel_shows_every_label_alike_and_leaves_most_examples_to_the_race():
+    panels = Panels.draw(TASK, seed=1)
+    labels = [e.label for e in panels.panel]
+    assert {labels.count(label) for label in set(labels)} == {8}
+    assert len(panels.panel) + len(panels.race) == len(TASK.search)
+    assert Panels.draw(TASK, seed=2) != panels
