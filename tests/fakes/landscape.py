@@ -15,7 +15,8 @@ from sage_spo.tasks.prompt import Message, Prompt
 from sage_spo.tasks.task import OutputOptions, Task
 
 LABELS = ("red", "green", "blue")
-HELPFUL: Mapping[str, float] = {"Answer with": 0.15, "Reply with": 0.15, "Give only": 0.15}
+HELPFUL: Mapping[str, float] = {"Answer with": 0.15, "Reply with": 0.15, "Give only": 0.15, "the spectrum": 0.4}
+"""The last phrase is one that only a language model writes."""
 BASE = 0.45
 
 

@@ -251,7 +251,7 @@ def test_a_measurement_that_is_stopped_keeps_its_answers(server: FakeServer, cap
 def test_before_much_money_is_spent_it_asks(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
     screen, terminal = pty.openpty()
-    call = "optimize reviews --target openai:gpt-4.1 --budget usd=5".split()
+    call = ["optimize", "reviews", "--target", "openai:gpt-4.1", "--budget", "usd=5"]
     with subprocess.Popen([*PROGRAM, *call], stdin=terminal, stdout=terminal, stderr=terminal) as process:
         shown = b""
         while b"Go on?" not in shown:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import random
 import signal
@@ -23,6 +22,7 @@ from sage_spo.models.agent import agent_model
 from sage_spo.models.embedded import embedded
 from sage_spo.models.embedded_servers import bundled_weights, servers, stop_servers
 from sage_spo.models.embeddings import embed
+from sage_spo.models.retry import RetryPolicy, call_with_retries
 from sage_spo.models.scoring import first_tokens, grammar_options, label_logprobs, scoring_options
 from sage_spo.tasks.load import load_task
 from sage_spo.tasks.prompt import Demo
@@ -229,27 +229,31 @@ def test_several_event_loops_share_the_processes() -> None:
 
 
 async def test_a_process_that_died_is_started_again_once() -> None:
-    async with await embedded() as model:
-        payload = {"messages": asked(TEXTS[0]), "max_tokens": 3, "temperature": 0}
-        before = await model.chat(payload)
+    payload = {"messages": asked(TEXTS[0]), "max_tokens": 3, "temperature": 0}
+    policy = RetryPolicy(base=0.1)
+
+    async def ask() -> str:
+        reply = await call_with_retries(lambda: model.chat(payload), policy, rng=np.random.default_rng(0))
+        return reply["choices"][0]["message"]["content"]
+
+    def kill() -> list[int]:
         killed = pids()
-        under_way = [asyncio.create_task(model.chat({**payload, "max_tokens": 200, "seed": i})) for i in range(4)]
-        await asyncio.sleep(0.3)
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
+        return killed
+
+    async with await embedded() as model:
+        before = await ask()
+        under_way = [asyncio.create_task(model.chat({**payload, "max_tokens": 200, "seed": i})) for i in range(4)]
+        await asyncio.sleep(0.3)
+        killed = kill()
         for failed in await asyncio.gather(*under_way, return_exceptions=True):
             assert isinstance(failed, TransientModelError)
-        after = await model.chat(payload)
-        assert after["choices"][0]["message"] == before["choices"][0]["message"]
-        pids_again = pids()
-        assert not set(pids_again) & set(killed)
-        for pid in pids_again:
-            os.kill(pid, signal.SIGKILL)
+        assert await ask() == before
+        assert not set(pids()) & set(killed)
+        kill()
         with pytest.raises(ModelError, match="died twice"):
-            for _ in range(100):
-                with contextlib.suppress(TransientModelError):  # until the system has taken note of its end
-                    await model.chat(payload)
-                await asyncio.sleep(0.05)
+            await ask()
     stop_servers()
 
 
