@@ -55,6 +55,12 @@ class TransientModelError(ModelError):
         self.spent = spent
 
 
+class ModelRefused(ModelError):
+    """The provider will refuse every further call too: a key it does not accept, a model it does not know."""
+
+    exit_code = 2
+
+
 class BudgetExceeded(SageError):
     """The budget has no room for the next call. The run ends cleanly with the best it has."""
 

@@ -8,15 +8,17 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel, ValidationError
 
 from ..evaluation.paid_calls import PaidCalls, PaidRequest
-from ..models.agent import AgentModel
 from ..seeding import digest
 from ..traces.rows import Answer
+
+if TYPE_CHECKING:  # importing it takes seconds, and a run without an agent model does not need it
+    from ..models.agent import AgentModel
 
 S = TypeVar("S", bound=BaseModel)
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")

@@ -7,6 +7,7 @@ small models most in measurements: the form of the answer first, then which work
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from ..tasks.prompt import Prompt
 from . import operators as op
@@ -14,6 +15,9 @@ from .operators import Operator, Situation
 
 DRAWS = 12
 """How often another operator is tried when one has nothing (new) to offer."""
+
+TWO_EDITS = 0.5
+"""Share of candidates that are made by two operators, one on the text and one on the demos."""
 
 TEXT_EDITS: dict[Operator, float] = {
     op.answer_form: 3.0,
@@ -36,19 +40,34 @@ DEMO_EDITS: dict[Operator, float] = {
 
 def suitable(prompt: Prompt) -> dict[Operator, float]:
     """The operators that suit a prompt, with the weight each is drawn with."""
-    return {**TEXT_EDITS, **(DEMO_EDITS if prompt.demos else FIRST_DEMOS)}
+    return {**TEXT_EDITS, **demo_edits(prompt)}
+
+
+def demo_edits(prompt: Prompt) -> dict[Operator, float]:
+    """The operators on demos that suit a prompt."""
+    return DEMO_EDITS if prompt.demos else FIRST_DEMOS
 
 
 def edit(situation: Situation, known: Collection[str], operators: dict[Operator, float] | None = None) -> Prompt | None:
-    """A prompt made from the situation's by one operator, of an id not in `known`; None where nothing new came.
+    """A prompt made from the situation's, of an id not in `known`; None where nothing new came.
 
-    What loses a placeholder or a locked text is thrown away.
+    One operator is drawn, or one on the text and one on the demos, which often pay only together. What
+    loses a placeholder or a locked text is thrown away.
     """
-    weights = operators or suitable(situation.prompt)
-    choices, total = list(weights), sum(weights.values())
     for _ in range(DRAWS):
-        drawn = choices[int(situation.rng.choice(len(choices), p=[weights[c] / total for c in choices]))]
-        child = drawn(situation)
+        child = _drawn(situation, operators or suitable(situation.prompt))
+        if child is not None and operators is None and situation.rng.random() < TWO_EDITS:
+            others = TEXT_EDITS if child.demos != situation.prompt.demos else demo_edits(child)
+            second = _drawn(replace(situation, prompt=child), others)
+            if second is not None:
+                origin = f"{child.origin} + {second.origin}"
+                child = second.model_copy(update={"origin": origin, "parents": (situation.prompt.id,)})
         if child and child.id not in known and child.system.strip() and not situation.task.violations(child):
             return child
     return None
+
+
+def _drawn(situation: Situation, weights: dict[Operator, float]) -> Prompt | None:
+    choices, total = list(weights), sum(weights.values())
+    operator = choices[int(situation.rng.choice(len(choices), p=[weights[c] / total for c in choices]))]
+    return operator(situation)

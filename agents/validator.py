@@ -36,7 +36,7 @@ class ValidationRules:
     finalists: int = 2
     block: int = 24
     max_race: int = 96
-    holdout: int = 60
+    holdout: int = 48
     accept: Accept = "likely"
     confidence: float = 0.8
     clearly_better: float = 0.99

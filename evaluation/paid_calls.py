@@ -11,8 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..errors import ModelError, TransientModelError
-from ..models.client import QuotaExhausted
+from ..errors import ModelError, ModelRefused, TransientModelError
 from ..models.retry import RetryPolicy, call_with_retries
 from ..seeding import generator
 from ..traces.redact import redact
@@ -67,7 +66,7 @@ class PaidCalls:
 
         Either all the logical calls fit the budget or none is made (BudgetExceeded). Also raises
         BudgetExceeded when tokens or dollars run out half way (what was answered by then is kept), and
-        QuotaExhausted or ModelSetupError when the provider will not answer any further call.
+        ModelRefused when the provider will not answer any further call.
         """
         by_key = {request.key: request for request in requests}
         fresh = [key for key in by_key if key not in self._journal and key not in self._under_way]
@@ -140,7 +139,7 @@ class PaidCalls:
             answer: Answer | None = None
             try:
                 answer = await call_with_retries(attempt, self.policy, rng=generator(self.seed, "retry", request.key))
-            except QuotaExhausted:
+            except ModelRefused:
                 raise
             except ModelError as error:
                 self.trouble = redact(str(error))

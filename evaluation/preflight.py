@@ -11,11 +11,17 @@ from ..tasks.problems import near_duplicates
 from ..tasks.task import Task
 from ..traces.rows import Record
 from .budget import Budget
+from .evaluator import Evaluator, Job
 from .panels import Panels
 from .power import examples_needed, smallest_certifiable_gain
 from .screening import log_probability
 
+EXAMPLES = 48
+"""The seed prompt is measured on so many examples before anything is searched, ..."""
+
 AA_EXAMPLES = 8
+"""... and on so many of them a second time."""
+
 SURE = math.log(0.02)
 """An expected label to which every measurement gives less than 2 % may be a wrong one."""
 
@@ -92,6 +98,18 @@ class FirstLook:
     headroom: float
     suspicious: tuple[str, ...] = ()
     decoding: str = "text"
+
+
+async def take_first_look(evaluator: Evaluator, panels: Panels) -> FirstLook:
+    """Measure the seed prompt on some examples, and on a few of them again. Raises BudgetExceeded."""
+    seed = evaluator.task.seed_prompt
+    examples = (*panels.panel, *panels.race)[:EXAMPLES]
+    await evaluator.measure(Job(seed, examples), Job(seed, examples[:AA_EXAMPLES], repeat=1))
+    records = evaluator.records(seed.id, "search")
+    known = await evaluator.calls.store.answers([r.key for r in records[:1]])
+    decoding = next((answer.decoding for answer in known.values()), "text")
+    first, again = ([r for r in records if r.repeat == repeat] for repeat in (0, 1))
+    return first_look(evaluator.task, first, again, decoding)
 
 
 def first_look(task: Task, first: Sequence[Record], second: Sequence[Record], decoding: str) -> FirstLook:

@@ -10,11 +10,9 @@ from langgraph.runtime import Runtime
 from ..errors import BudgetExceeded, BudgetTooSmall, ModelError
 from ..evaluation.certify import Certificate, certify
 from ..evaluation.evaluator import Job
-from ..evaluation.preflight import AA_EXAMPLES, first_look, plan
+from ..evaluation.preflight import plan, take_first_look
 from ..evaluation.shrinkage import shrunken_estimates
 from ..evaluation.spending import spent_alpha
-from ..seeding import digest
-from ..tasks.task import Task
 from .outcome import outcome
 from .registry import STRATEGIES, strategy
 from .search_loop import leader
@@ -23,7 +21,6 @@ from .start import ensure_run
 from .state import Context, Graph, OptimizeInput, OptimizeOutput, RunState, Update
 
 RECURSION_LIMIT = 100_000
-FIRST_LOOK = 48
 
 
 def build(checkpointer: Any = None) -> Graph:
@@ -77,7 +74,7 @@ async def prepare(state: RunState, runtime: Runtime[Context]) -> Update:
         "stop": "",
         "verdict": "",
     }
-    uses = len(await session.store.test_uses(test_key(session.task)))
+    uses = len(await session.store.test_uses(session.task.test_key))
     try:
         planned = plan(
             session.task,
@@ -111,19 +108,10 @@ async def preflight(state: RunState) -> Update:
     """Measure the seed prompt: where it stands, whether answers flip, which labels look wrong."""
     session = await open_session(state["run_id"])
     session.evaluator.begin(state["step"])
-    seed = session.prompt(state["seed_prompt"])
-    examples = (*session.panels.panel, *session.panels.race)[:FIRST_LOOK]
     try:
-        await session.evaluator.measure(Job(seed, examples), Job(seed, examples[:AA_EXAMPLES], repeat=1))
+        look = await take_first_look(session.evaluator, session.panels)
     except BudgetExceeded as stop:
         return {"step": state["step"] + 1, "stop": str(stop), "verdict": "inconclusive"}
-    records = session.evaluator.records(seed.id, "search")
-    keys = [records[0].key] if records else []
-    known = await session.store.answers(keys)
-    decoding = known[keys[0]].decoding if keys and keys[0] in known else "text"
-    look = first_look(
-        session.task, [r for r in records if r.repeat == 0], [r for r in records if r.repeat == 1], decoding
-    )
     if look.n == 0:
         raise ModelError(f"no call to {session.evaluator.target.name} succeeded: {session.calls.trouble}")
     session.emit(
@@ -157,7 +145,7 @@ async def certify_winner(state: RunState) -> Update:
         measured = 0
     if measured < len(jobs):
         return {**update, "verdict": "inconclusive"}
-    use = await session.store.use_test(test_key(session.task), session.run.id)
+    use = await session.store.use_test(session.task.test_key, session.run.id)
     certificate = certificate_of(session, state["seed_prompt"], winner, use)
     return {**update, "verdict": certificate.verdict}
 
@@ -168,7 +156,7 @@ async def publish(state: RunState) -> Update:
     certificate, use = None, 0
     tested = state["verdict"] in ("improved", "harmed", "not certified", "inconclusive")
     if tested and session.evaluator.scores(state["champion"], session.task.test):
-        use = await session.store.use_test(test_key(session.task), session.run.id)
+        use = await session.store.use_test(session.task.test_key, session.run.id)
         certificate = certificate_of(session, state["seed_prompt"], state["champion"], use)
     scores = session.evaluator.all_scores(("search", "holdout"), [*state["accepted"], *state["pool"]])
     estimate = shrunken_estimates({i: s for i, s in scores.items() if s}).get(state["champion"])
@@ -192,10 +180,4 @@ def certificate_of(session: Session, seed_prompt: str, winner: str, use: int) ->
     )
 
 
-def test_key(task: Task) -> str:
-    """Identifies a test split by its content."""
-    return digest("test", *sorted(example.content for example in task.test))
-
-
-test_key.__test__ = False  # type: ignore[attr-defined]  (pytest takes it for a test)
 graph = build()

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from ..evaluation.intervals import mean_interval
 from ..evaluation.ledger import Ledger
 from ..evaluation.paid_calls import PaidCalls
 from ..evaluation.panels import Panels
-from ..models.agent import agent_model
 from ..models.retry import RetryPolicy
 from ..seeding import generator
 from ..settings import settings as installation
@@ -36,6 +35,9 @@ from ..traces.rows import Decision, Run, RunStatus, StoredPrompt
 from ..traces.store import RunStore
 from . import lease
 from .run_settings import RunSettings, SearchOptions
+
+if TYPE_CHECKING:
+    from ..models.agent import AgentModel
 
 _sessions: dict[str, Session] = {}
 _handed_in: dict[str, dict[str, Any]] = {}
@@ -187,6 +189,12 @@ def hold_certification(ledger: Ledger, task: Task, target: Target) -> None:
     )
 
 
+def _agent_model(settings: RunSettings) -> AgentModel:
+    from ..models.agent import agent_model  # takes seconds to import, and most runs have none
+
+    return agent_model(settings.agent or "", settings.base_url)
+
+
 async def _make(run_id: str) -> Session:
     home = await asyncio.to_thread(lambda: installation().home)
     store = await RunStore.open(home)
@@ -207,7 +215,7 @@ async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
         target: Target = await asyncio.to_thread(
             make_target, objects.get("target") or settings.target, task, settings.base_url
         )
-        agent = await asyncio.to_thread(agent_model, settings.agent, settings.base_url) if settings.agent else None
+        agent = await asyncio.to_thread(_agent_model, settings) if settings.agent else None
         budget = settings.limits()
         if budget.usd is not None:
             for name, price in [(target.name, target.price)] + ([(agent.name, agent.price)] if agent else []):

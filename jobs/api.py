@@ -48,7 +48,8 @@ def optimize(
     that writes prompts; None: the playbook, which needs none. `budget`: `"usd=2,target_calls=1500"` or a mapping.
     `run` names the run. For `more` see `aoptimize`.
 
-    Raises UsageError for what the caller can mend, BudgetTooSmall before the first call.
+    Raises UsageError for what the caller can mend. A budget that cannot pay the proof and one race gives the
+    verdict `budget too small` before the first call.
     """
     return asyncio.run(
         aoptimize(task, strategy=strategy, target=target, agent=agent, budget=budget, seed=seed, run=run, **more)

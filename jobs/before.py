@@ -15,7 +15,6 @@ from ..evaluation.budget import Budget
 from ..evaluation.panels import Panels
 from ..evaluation.preflight import plan
 from ..evaluation.spending import spent_alpha
-from ..graphs.optimize import test_key
 from ..graphs.run_settings import RunSettings
 from ..models.names import check_model
 from ..models.prices import price
@@ -56,7 +55,7 @@ async def survey(task: Task, settings: RunSettings, *, alias: str | None = None)
         check_model(name, settings.base_url)
     store = await RunStore.open(installation().home)
     try:
-        uses = len(await store.test_uses(test_key(task)))
+        uses = len(await store.test_uses(task.test_key))
         taken = {run.alias: run.id for run in await store.runs()} if alias else {}
     finally:
         await store.close()

@@ -145,10 +145,11 @@ def preflight(
       sage-spo preflight task.yaml
       sage-spo preflight task.yaml --budget target_calls=600 --look
     """
+    from ..evaluation.preflight import AA_EXAMPLES, EXAMPLES
     from ..graphs.run_settings import RunSettings
     from ..tasks.load import load_task
     from .before import ask_for_calls, survey
-    from .preflight import described, look_jobs, looked
+    from .preflight import described, looked
     from .preflight_screen import preflight_screen
     from .progress import Counting
 
@@ -175,7 +176,7 @@ def preflight(
     loaded: Task = load_task(source, **keywords)
     result = described(loaded, settings, asyncio.run(survey(loaded, settings)))
     if look:
-        jobs = [(job.prompt, example) for job in look_jobs(loaded, seed) for example in job.examples]
+        jobs = [(loaded.seed_prompt, example) for example in loaded.search[: EXAMPLES + AA_EXAMPLES]]
         ask_for_calls(loaded, jobs, target, base_url, ask_above=ask_above, yes=yes)
         with Counting() as counting:
             result = _run(looked(result, loaded, settings, counting))

@@ -13,7 +13,6 @@ from ..errors import BudgetTooSmall, UsageError, nearest
 from ..evaluation.budget import Budget
 from ..evaluation.evaluator import Job
 from ..evaluation.intervals import mean_interval
-from ..graphs.optimize import test_key
 from ..tasks.example import Example
 from ..tasks.load import load_task
 from ..tasks.prompt import Prompt
@@ -91,7 +90,7 @@ async def aevaluate(
             listener("measuring", {"run_id": run.run_id, "examples": needed})
         notes = []
         if "test" in {name for name, _ in parts}:
-            uses = await run.store.use_test(test_key(loaded), run.run_id)
+            uses = await run.store.use_test(loaded.test_key, run.run_id)
             notes.append(f"This was use {uses} of this test split; each use weakens what it can prove.")
         measured = await run.evaluator.measure(*(Job(chosen, examples, name) for name, examples in parts))
         if measured < len(parts):

@@ -6,13 +6,10 @@ from collections import Counter
 from dataclasses import asdict
 
 from ..evaluation.budget import Budget
-from ..evaluation.evaluator import Job
 from ..evaluation.panels import Panels
-from ..evaluation.preflight import AA_EXAMPLES, first_look
-from ..graphs.optimize import FIRST_LOOK
+from ..evaluation.preflight import AA_EXAMPLES, EXAMPLES, take_first_look
 from ..graphs.run_settings import RunSettings
 from ..tasks.problems import near_duplicates
-from ..tasks.prompt import Prompt
 from ..tasks.task import Task
 from .before import Survey
 from .measuring import Listener, measuring
@@ -55,20 +52,11 @@ def described(task: Task, settings: RunSettings, before: Survey) -> Preflight:
     )
 
 
-def look_jobs(task: Task, seed: int) -> list[Job]:
-    """What a run of that seed measures first: the seed prompt on some examples, and on a few of them again."""
-    panels = Panels.draw(task, seed)
-    examples = (*panels.panel, *panels.race)[:FIRST_LOOK]
-    prompt: Prompt = task.seed_prompt
-    return [Job(prompt, examples), Job(prompt, examples[:AA_EXAMPLES], repeat=1)]
-
-
 async def looked(
     preflight: Preflight, task: Task, settings: RunSettings, listener: Listener | None = None
 ) -> Preflight:
     """The same with the seed prompt's first measurements; a run of the same seed will find their answers stored."""
-    jobs = look_jobs(task, settings.seed)
-    budget = Budget(target_calls=sum(len(job.examples) for job in jobs))
+    budget = Budget(target_calls=EXAMPLES + AA_EXAMPLES)
     stored = {"task": settings.task, "target": settings.target, "seed": settings.seed}
     async with measuring(
         task,
@@ -81,15 +69,7 @@ async def looked(
     ) as run:
         if listener is not None:
             listener("measuring", {"run_id": run.run_id, "examples": budget.target_calls})
-        await run.evaluator.measure(*jobs)
-        records = run.evaluator.records(task.seed_prompt.id)
-        known = await run.store.answers([r.key for r in records[:1]])
-        look = first_look(
-            task,
-            [r for r in records if r.repeat == 0],
-            [r for r in records if r.repeat == 1],
-            next((answer.decoding for answer in known.values()), "text"),
-        )
+        look = await take_first_look(run.evaluator, Panels.draw(task, settings.seed))
         done = preflight.model_copy(update={"look": asdict(look), "run_id": run.run_id})
         await run.finish(done)
     return done

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from ..errors import ModelError, TransientModelError
+from ..errors import ModelError, ModelRefused, TransientModelError
 from ..traces.redact import REDACTED, redact
 
 MAX_REPLY_BYTES = 5_000_000
@@ -27,15 +27,18 @@ QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
-class QuotaExhausted(ModelError):
+class QuotaExhausted(ModelRefused):
     """The account has no credit left; waiting does not help."""
+
+    exit_code = 1
 
 
 class ChatClient:
     """Calls one endpoint. The session opens with the first call and may be used from one event loop only.
 
     Raises `TransientModelError` for what may pass (429, 5xx, broken connections and replies) and `ModelError` for
-    what will not (400, 401, 403, 404, `QuotaExhausted`). It never retries, and no message it raises holds the key.
+    what will not (400; `ModelRefused` for 401, 403, 404 and `QuotaExhausted`, after which no call will do better).
+    It never retries, and no message it raises holds the key.
     """
 
     def __init__(self, base_url: str, api_key: str | None = None, concurrency: int = 16) -> None:
@@ -126,9 +129,9 @@ class ChatClient:
             spent = status in MAYBE_SPENT_STATUS
             return TransientModelError(f"{where}: {text}", retry_after=retry_after(headers), spent=spent)
         if status in (401, 403):
-            return ModelError(f"{where}: the key was not accepted; check the API key's environment variable ({text})")
+            return ModelRefused(f"{where}: the key was not accepted; check the API key's environment variable ({text})")
         if status == 404:
-            return ModelError(f"{where}: unknown model or address; check the model's name and base URL ({text})")
+            return ModelRefused(f"{where}: unknown model or address; check the model's name and base URL ({text})")
         return ModelError(f"{where}: {text}")
 
     def _broken(self, what: str) -> TransientModelError:

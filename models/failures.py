@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import ModelError, TransientModelError
+from ..errors import ModelError, ModelRefused, TransientModelError
 from ..traces.redact import redact
 from .client import MAYBE_SPENT_STATUS, QUOTA_CODES, TRANSIENT_STATUS, QuotaExhausted, retry_after
 
@@ -27,7 +27,7 @@ def model_error(error: Exception, name: str) -> ModelError:
         if status in TRANSIENT_STATUS or status >= 500:
             wish = retry_after(_headers(error))
             return TransientModelError(message, retry_after=wish, spent=status in MAYBE_SPENT_STATUS)
-        return ModelError(message)
+        return ModelRefused(message) if status in (401, 403, 404) else ModelError(message)
     kinds = " ".join(kind.__name__ for kind in type(error).__mro__)
     if isinstance(error, (TimeoutError, ConnectionError)) or any(part in kinds for part in TRANSIENT_NAMES):
         return TransientModelError(message, spent=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from ..seeding import digest
 from .example import Example
 from .metrics import Metric
 from .prompt import Prompt, placeholders
@@ -66,6 +67,11 @@ class Task:
         first = everything[0].metadata if everything else {}
         shared = [name for name in first if all(name in example.metadata for example in everything)]
         return ("input", "labels", *shared)
+
+    @property
+    def test_key(self) -> str:
+        """Identifies the test split by its content, whatever the task is called and the examples' ids are."""
+        return digest("test", *sorted(example.content for example in self.test))
 
     def violations(self, prompt: Prompt) -> list[str]:
         """What an edited prompt lost that must survive every edit: placeholders and locked texts, in words."""

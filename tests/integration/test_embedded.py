@@ -89,16 +89,17 @@ async def test_the_same_request_gets_the_same_answer_whatever_came_before_and_wh
     requests = [asked(text, *prompt) for prompt in prompts for text in TEXTS]
     order = list(range(len(requests)))
 
-    async def scores(model: Any, messages: list[dict[str, str]]) -> list[tuple[int, float]]:
-        reply = await model.chat({"messages": messages, **scoring_options(tokens)})
+    async def scores(messages: list[dict[str, str]]) -> list[tuple[int, float]]:
+        reply = await model.chat({"messages": messages, **options})
         return [(top["id"], top["logprob"]) for top in reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"]]
 
     async with await embedded() as model:
         tokens = await first_tokens(model, LANGUAGES)
         assert tokens is not None
-        first = await asyncio.gather(*(scores(model, messages) for messages in requests))
+        options = scoring_options(tokens)
+        first = await asyncio.gather(*(scores(messages) for messages in requests))
         random.Random(0).shuffle(order)
-        again = [await scores(model, requests[i]) for i in order]
+        again = [await scores(requests[i]) for i in order]
     assert again == [first[i] for i in order]
 
 

@@ -23,7 +23,10 @@ def reply(prompt: str) -> str:
 
 def run(says: Any, **options: Any):
     """A run whose agent model says `says` (a text, or a function of the request)."""
-    answers = says if callable(says) else lambda request: says
+
+    def answers(request: dict[str, Any]) -> str:
+        return str(says(request)) if callable(says) else str(says)
+
     with FakeServer(answers) as server:
         result = optimize(
             make_task(),

@@ -57,7 +57,7 @@ def test_an_unknown_strategy_is_refused_with_the_nearest_name():
 
 
 def test_an_option_that_does_not_exist_is_refused_with_the_nearest_name():
-    with pytest.raises(UsageError, match="'candidate'.*Did you mean 'candidates'"):
+    with pytest.raises(UsageError, match=r"'candidate'.*Did you mean 'candidates'"):
         optimize(make_task(), target=answer, options={"candidate": 3})
 
 

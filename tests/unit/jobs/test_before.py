@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from sage_spo.errors import BudgetError, BudgetTooSmall, ModelSetupError, UsageError
-from sage_spo.graphs import optimize as machine
 from sage_spo.graphs.run_settings import RunSettings
 from sage_spo.jobs.before import agree_on_cost, survey
 from sage_spo.settings import settings as installation
@@ -78,7 +77,7 @@ async def test_earlier_uses_of_the_test_split_count() -> None:
     task = make_task()
     other = replace(task, test=task.test[1:])
     store = await RunStore.open(installation().home)
-    await store.use_test(machine.test_key(task), "11111111-0000")
+    await store.use_test(task.test_key, "11111111-0000")
     await store.close()
     assert (await survey(task, settings())).uses == 1
     assert (await survey(other, settings())).uses == 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sage_spo.errors import ModelError, TransientModelError
+from sage_spo.errors import ModelError, ModelRefused, TransientModelError
 from sage_spo.models.client import QuotaExhausted
 from sage_spo.models.failures import model_error
 
@@ -31,7 +31,8 @@ def test_a_status_decides() -> None:
     late = model_error(ProviderError("late", status_code=504), "x:m")
     assert isinstance(late, TransientModelError)
     assert late.spent
-    assert not isinstance(model_error(ProviderError("bad", status_code=400), "x:m"), TransientModelError)
+    assert type(model_error(ProviderError("bad", status_code=400), "x:m")) is ModelError
+    assert isinstance(model_error(ProviderError("no key", status_code=401), "x:m"), ModelRefused)
 
 
 def test_the_response_may_carry_status_and_wish() -> None:
