@@ -82,7 +82,7 @@ class AgentDesk:
             send=send,
             max_input_tokens=sum(len(m["content"].encode()) + 16 for m in messages)
             + len(json.dumps(schema.model_json_schema())),
-            max_output_tokens=max_tokens,
+            max_output_tokens=self.model.output_limit(max_tokens),
             price=self.model.price,
         )
         [answer] = await self.calls.ask([request], role="agent", iteration=place[1], limit=self._limit)

@@ -35,11 +35,11 @@ class ValidationRules:
 
     finalists: int = 2
     block: int = 24
-    max_race: int = 96
-    holdout: int = 48
+    max_race: int = 72
+    holdout: int = 36
     accept: Accept = "likely"
     confidence: float = 0.8
-    clearly_better: float = 0.99
+    clearly_better: float = 0.95
     drop_below: float = 0.3
     max_regression: float = 0.05
     max_missing: float = 0.10
@@ -84,7 +84,7 @@ class Validator:
             return Outcome(champion, [_not_measured(c, str(stop)) for c in candidates], budget_spent=True)
         for candidate in candidates[len(screened) :]:
             verdicts[candidate.id] = _not_measured(candidate, "the budget had no room to screen it")
-        # Those that were seen on the whole panel come first: the rest fell out at half time.
+        # Those that were seen on the whole panel come first: the rest fell out before.
         ranked = sorted(screened.items(), key=lambda item: (-item[1].n, -item[1].rank))
         finalists = [c for c, a in ranked if a.promising][: self.rules.finalists]
         for candidate, shown in screened.items():
@@ -115,7 +115,8 @@ class Validator:
     async def _screen(self, champion: Prompt, candidates: Sequence[Prompt]) -> dict[Prompt, Advantage]:
         """The advantage of each candidate the budget had room for, in their order.
 
-        All are measured on one half of the panel, the better half of them on the rest (successive halving).
+        All are measured on a third of the panel, the better half of them on the second third, and the better half
+        of those on the last (successive halving).
         """
         panel = self.panels.panel
         room = len(candidates)
@@ -125,8 +126,9 @@ class Validator:
             raise BudgetExceeded("the budget has no room for another race")
         shown: dict[Prompt, Advantage] = {}
         running = list(candidates[:room])
-        for half in (panel[: len(panel) // 2], panel[len(panel) // 2 :]):
-            fair = without_demos(half, champion, *running)
+        third = -(-len(panel) // 3)
+        for start in range(0, len(panel), third):
+            fair = without_demos(panel[start : start + third], champion, *running)
             await self.evaluator.measure(*(Job(p, fair) for p in (champion, *running)))
             shown |= {candidate: self._advantage(candidate, champion) for candidate in running}
             running = sorted(running, key=lambda c: -shown[c].rank)[: (len(running) + 1) // 2]

@@ -22,6 +22,7 @@ from ..graphs.session import close_session, hand_in
 from ..models.names import check_model
 from ..settings import settings as installation
 from ..tasks.load import load_task
+from ..tasks.targets import make_target
 from ..tasks.task import Task
 from ..traces.result import Result
 from ..traces.rows import Run
@@ -102,9 +103,9 @@ async def aoptimize(
         rules=dict(rules or {}),
     )
     settings.search_options()
-    for name in (settings.target if isinstance(target, str) else None, agent):
-        if name:
-            await asyncio.to_thread(check_model, name, base_url)
+    await asyncio.to_thread(make_target, target, loaded, base_url)
+    if agent:
+        await asyncio.to_thread(check_model, agent, base_url)
     store = await RunStore.open(installation().home)
     try:
         await store.create_run(Run(run_id, run, loaded.name, strategy, settings.model_dump(mode="json")))

@@ -51,8 +51,11 @@ async def survey(task: Task, settings: RunSettings, *, alias: str | None = None)
     """
     limits = settings.limits()
     settings.search_options()
-    for name in filter(None, (settings.target, settings.agent)):
-        check_model(name, settings.base_url)
+    target = make_target(settings.target, task, settings.base_url)
+    prices = {settings.target: target.price}
+    if settings.agent:
+        prices[settings.agent] = price(check_model(settings.agent, settings.base_url))
+    check_prices(limits, prices)
     store = await RunStore.open(installation().home)
     try:
         uses = len(await store.test_uses(task.test_key))
@@ -61,11 +64,6 @@ async def survey(task: Task, settings: RunSettings, *, alias: str | None = None)
         await store.close()
     if alias in taken:
         raise UsageError(f"--run: there is a run '{alias}' already ({taken[alias]}): resume it, or choose another name")
-    target = make_target(settings.target, task, settings.base_url)
-    prices = {settings.target: target.price}
-    if settings.agent:
-        prices[settings.agent] = price(check_model(settings.agent, settings.base_url))
-    check_prices(limits, prices)
     planned = plan(
         task,
         limits,
@@ -137,7 +135,6 @@ def ask_for_calls(
     yes: bool,
 ) -> None:
     """`agree_on_cost` for these calls. Raises ModelSetupError where the target cannot be used."""
-    check_model(target, base_url)
     made = make_target(target, task, base_url)
     most = None if made.price is None else sum(_usd(made.request(p, e), made.price) for p, e in calls)
     agree_on_cost(most, ask_above=ask_above, yes=yes, target=target, base_url=base_url)

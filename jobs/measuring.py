@@ -15,7 +15,6 @@ from ..evaluation.budget import Budget
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.ledger import Ledger
 from ..evaluation.paid_calls import PaidCalls
-from ..models.names import check_model
 from ..models.retry import RetryPolicy
 from ..settings import settings as installation
 from ..tasks.targets import make_target
@@ -59,8 +58,6 @@ async def measuring(
 
     Raises ModelSetupError, BudgetError, StoreError before the run is made.
     """
-    if isinstance(target, str):
-        await asyncio.to_thread(check_model, target, base_url)
     made = await asyncio.to_thread(make_target, target, task, base_url)
     check_prices(budget, {made.name: made.price})
     store = await RunStore.open(installation().home)
