@@ -108,7 +108,14 @@ class Validator:
                 cut = cut or ran_out
                 winner = candidate if verdict.accepted else None
             verdicts[candidate.id] = verdict
-        return Outcome(winner or champion, [verdicts[c.id] for c in candidates], budget_spent=spent or cut)
+        spent = spent or cut or not self._room_for_another()
+        return Outcome(winner or champion, [verdicts[c.id] for c in candidates], budget_spent=spent)
+
+    def _room_for_another(self) -> bool:
+        """Whether the budget could pay one more candidate's panel, first block and holdout check."""
+        preserve = self.evaluator.task.preserve
+        calls = len(self.panels.panel) + self.rules.block + len(self._guarded) + len(preserve)
+        return self.evaluator.calls.ledger.room_for("target", calls)
 
     # -- screen ----------------------------------------------------------------------------------------------
 

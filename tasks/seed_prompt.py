@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import TaskError, nearest
 from .fields import Placed
 from .files import read_text
-from .prompt import PLACEHOLDER, Prompt
+from .prompt import PLACEHOLDER, Demo, Prompt
 
 SeedPrompt = str | Mapping[str, Any] | Prompt
 
@@ -17,16 +17,22 @@ SeedPrompt = str | Mapping[str, Any] | Prompt
 def make_seed_prompt(given: SeedPrompt, folder: Path | None = None) -> Prompt:
     """The prompt that `given` spells: a text (the `system` component), a mapping of components, or a Prompt.
 
+    A prompt with worked examples is spelt `{components: {…}, demos: [{input, output, …}]}`, as it dumps itself.
+
     A component `{file: prompt.md}` is read from `folder`. Raises TaskError for an unreadable file, a component that
     is no text, and a prompt without any text.
     """
     if isinstance(given, Prompt):
         return given
+    demos: tuple[Demo, ...] = ()
+    if isinstance(given, Mapping) and isinstance(given.get("components"), Mapping):
+        demos = tuple(Demo.model_validate(demo) for demo in given.get("demos", ()))
+        given = given["components"]
     parts = {"system": given} if isinstance(given, str) else dict(given)
     components = {name: _text(name, part, folder or Path.cwd()) for name, part in parts.items()}
     if not any(text.strip() for text in components.values()):
         raise TaskError("The seed prompt is empty; write at least one sentence of instruction.")
-    return Prompt(components=components)
+    return Prompt(components=components, demos=demos)
 
 
 def _text(name: str, part: Any, folder: Path) -> str:

@@ -246,3 +246,10 @@ def test_shuffling_does_not_depend_on_how_the_examples_are_split(folder: Path) -
     edit(folder, "metric: label", "metric: label\nsplit: {seed: 9}")
     other = {e.input: e.expected for e in load_task(folder, shuffle_labels=3).everything}
     assert one == other
+
+
+def test_a_seed_prompt_may_bring_worked_examples() -> None:
+    demo = {"example_id": "", "input": "Wonderful.", "output": "positive"}
+    task = load_task("reviews", seed_prompt={"components": {"system": "Sort: {labels}."}, "demos": [demo]})
+    assert task.seed_prompt.components == {"system": "Sort: {labels}."}
+    assert [(d.input, d.output) for d in task.seed_prompt.demos] == [("Wonderful.", "positive")]
