@@ -27,12 +27,15 @@ Accept = Literal["likely", "significant", "argmax"]
 class ValidationRules:
     """How candidates are measured and accepted.
 
+    `keep` is the share of candidates that go on after each third of the panel, `finalists` how many race.
+
     `accept`: `likely` takes a candidate whose probability of being better reaches `confidence`; `significant`
     spends an error rate of 5 % over all candidates of the run (anytime-valid); `argmax` takes the higher mean, as
     SPO does. A finalist is out as soon as its probability of being better falls under `drop_below` after the first
     block, 0.15 more after each further one, and has won as soon as it reaches `clearly_better`.
     """
 
+    keep: float = 0.6
     finalists: int = 2
     block: int = 24
     max_race: int = 72
@@ -75,11 +78,14 @@ class Validator:
     flip_rate: float = 0.0
     deterministic: bool = True
 
-    async def validate(self, champion: Prompt, candidates: Sequence[Prompt], *, index: int = 0) -> Outcome:
+    async def validate(
+        self, champion: Prompt, candidates: Sequence[Prompt], *, iteration: int = 1, index: int = 0
+    ) -> Outcome:
         """Measure the candidates against the champion. `index` counts the run's candidates before these."""
         verdicts: dict[str, Verdict] = {}
+        panel, track = self.panels.panel(iteration), self.panels.track(iteration)
         try:
-            screened = await self._screen(champion, candidates)
+            screened = await self._screen(champion, candidates, panel, track)
         except BudgetExceeded as stop:
             return Outcome(champion, [_not_measured(c, str(stop)) for c in candidates], budget_spent=True)
         for candidate in candidates[len(screened) :]:
@@ -93,7 +99,7 @@ class Validator:
                     candidate.id, False, "screened out", _screen_words(shown), {"screen": asdict(shown)}
                 )
         spent = len(screened) < len(candidates)
-        races, cut = await self._race(champion, finalists)
+        races, cut = await self._race(champion, finalists, (track or panel)[: self.rules.max_race])
         order = sorted(finalists, key=lambda c: -probability_better(races[c]) if races[c] else 0.0)
         winner: Prompt | None = None
         for candidate in order:
@@ -114,20 +120,21 @@ class Validator:
     def _room_for_another(self) -> bool:
         """Whether the budget could pay one more candidate's panel, first block and holdout check."""
         preserve = self.evaluator.task.preserve
-        calls = len(self.panels.panel) + self.rules.block + len(self._guarded) + len(preserve)
+        calls = self.panels.size + self.rules.block + len(self._guarded) + len(preserve)
         return self.evaluator.calls.ledger.room_for("target", calls)
 
     # -- screen ----------------------------------------------------------------------------------------------
 
-    async def _screen(self, champion: Prompt, candidates: Sequence[Prompt]) -> dict[Prompt, Advantage]:
+    async def _screen(
+        self, champion: Prompt, candidates: Sequence[Prompt], panel: tuple[Example, ...], track: tuple[Example, ...]
+    ) -> dict[Prompt, Advantage]:
         """The advantage of each candidate the budget had room for, in their order.
 
-        All are measured on a third of the panel, the better half of them on the second third, and the better half
-        of those on the last (successive halving).
+        All are measured on a third of the panel, the better part of them on the second third, and the better part
+        of those on the last (successive halving, a little milder).
         """
-        panel = self.panels.panel
         room = len(candidates)
-        while room and not self.evaluator.affordable(*self._least_jobs(champion, candidates[:room])):
+        while room and not self.evaluator.affordable(*self._least_jobs(champion, candidates[:room], panel, track)):
             room -= 1
         if not room:
             raise BudgetExceeded("the budget has no room for another race")
@@ -137,33 +144,35 @@ class Validator:
         for start in range(0, len(panel), third):
             fair = without_demos(panel[start : start + third], champion, *running)
             await self.evaluator.measure(*(Job(p, fair) for p in (champion, *running)))
-            shown |= {candidate: self._advantage(candidate, champion) for candidate in running}
-            running = sorted(running, key=lambda c: -shown[c].rank)[: (len(running) + 1) // 2]
+            shown |= {candidate: self._advantage(candidate, champion, panel) for candidate in running}
+            better = sorted(running, key=lambda c: -shown[c].rank)
+            running = better[: max(self.rules.finalists, round(self.rules.keep * len(better)))]
         return shown
 
-    def _advantage(self, candidate: Prompt, champion: Prompt) -> Advantage:
-        ids = {e.id for e in self.panels.panel}
+    def _advantage(self, candidate: Prompt, champion: Prompt, panel: Sequence[Example]) -> Advantage:
+        ids = {e.id for e in panel}
         mine, theirs = (
             [r for r in self.evaluator.records(p.id, "search") if r.example_id in ids and r.repeat == 0]
             for p in (candidate, champion)
         )
         return advantage(self.evaluator.task, mine, theirs)
 
-    def _least_jobs(self, champion: Prompt, candidates: Sequence[Prompt]) -> list[Job]:
+    def _least_jobs(
+        self, champion: Prompt, candidates: Sequence[Prompt], panel: tuple[Example, ...], track: tuple[Example, ...]
+    ) -> list[Job]:
         """What screening them commits to: the panel, one block of the race and the holdout check of one of them."""
-        screen = [Job(p, self.panels.panel) for p in (champion, *candidates)]
-        block = [Job(p, self.panels.race[: self.rules.block]) for p in (champion, candidates[0])]
+        screen = [Job(p, panel) for p in (champion, *candidates)]
+        block = [Job(p, track[: self.rules.block]) for p in (champion, candidates[0])]
         return [*screen, *block, *self._guard_jobs(champion, candidates[0])]
 
     # -- race ------------------------------------------------------------------------------------------------
 
-    async def _race(self, champion: Prompt, finalists: Sequence[Prompt]) -> tuple[dict[Prompt, list[float]], bool]:
+    async def _race(
+        self, champion: Prompt, finalists: Sequence[Prompt], track: tuple[Example, ...]
+    ) -> tuple[dict[Prompt, list[float]], bool]:
         """Paired differences of each finalist on the blocks it was raced on, and whether the budget cut it short."""
         differences: dict[Prompt, list[float]] = {c: [] for c in finalists}
         running = list(finalists)
-        track = self.panels.race[: self.rules.max_race]
-        if not track:  # a tiny search split has nothing beside its panel
-            track = self.panels.panel
         for start in range(0, len(track), self.rules.block):
             if not running:
                 break

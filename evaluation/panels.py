@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..seeding import generator
@@ -10,44 +11,63 @@ from ..tasks.prompt import Prompt
 from ..tasks.task import Task
 
 PANEL = 24
-"""Candidates are screened on this many examples, the same for all of a run."""
+"""Candidates are screened on this many examples."""
+
+DEMO_SHARE = 0.4
+"""Share of the search split that demos are taken from and that is measured on last."""
 
 
 @dataclass(frozen=True)
 class Panels:
-    """The search split, divided by the run's seed.
+    """The search split, divided by the run's seed into examples to measure on and a pool for demos.
 
-    Every candidate is screened on `panel`. Finalists race on `race`, in this order, so that what the champion has
-    already been measured on is free. Demos come from outside the panel; where a race example is a demo of either
-    prompt, it is left out of both sides.
+    Each iteration screens its candidates on a panel of its own: on a panel that never changed, the champion would
+    have been picked for its luck on it, and no challenger could seem better. Finalists race on a `track` whose
+    order stays the same for the run, so that what the champion was measured on is free.
     """
 
-    panel: tuple[Example, ...]
-    race: tuple[Example, ...]
+    measured: tuple[Example, ...]
+    demo_pool: tuple[Example, ...]
+    seed: int
+    size: int
 
     @classmethod
     def draw(cls, task: Task, seed: int, size: int = PANEL) -> Panels:
-        """Panel of `size` examples (at most a third of the split), equally many per label where there are labels."""
-        order = [task.search[int(i)] for i in generator(seed, "panels").permutation(len(task.search))]
-        size = min(size, max(1, len(order) // 3))
-        if task.labels:
-            seen: dict[str, int] = {}
-            rank: dict[str, int] = {}
-            for example in order:
-                seen[example.label] = rank[example.id] = seen.get(example.label, -1) + 1
-            chosen = sorted(order, key=lambda e: rank[e.id])[:size]
-        else:
-            chosen = order[:size]
-        taken = {e.id for e in chosen}
-        return cls(tuple(chosen), tuple(e for e in order if e.id not in taken))
+        """Divide the task's search split; a panel has `size` examples, at most a third of the split."""
+        order = _by_turns(_shuffled(task.search, seed, "panels"))
+        demos = int(DEMO_SHARE * len(order))
+        return cls(tuple(order[demos:]), tuple(order[:demos]), seed, min(size, max(1, len(order) // 3)))
 
-    @property
-    def demo_pool(self) -> tuple[Example, ...]:
-        """Where demos are taken from, the last ones to be raced on first."""
-        return tuple(reversed(self.race))
+    def panel(self, iteration: int) -> tuple[Example, ...]:
+        """The examples that candidates of this iteration are screened on, labels alternating as far as they go."""
+        order = _shuffled(self.measured, self.seed, "panel", iteration)
+        return tuple(_by_turns(order)[: self.size])
+
+    def track(self, iteration: int) -> tuple[Example, ...]:
+        """The examples that finalists of this iteration race on, in this order: all that are not on its panel."""
+        panel = {example.id for example in self.panel(iteration)}
+        return tuple(e for e in (*self.measured, *self.demo_pool) if e.id not in panel)
 
 
 def without_demos(examples: tuple[Example, ...], *prompts: Prompt) -> tuple[Example, ...]:
     """The examples that are no demo of any of the prompts."""
     used = {demo.example_id for prompt in prompts for demo in prompt.demos}
     return tuple(e for e in examples if e.id not in used)
+
+
+def _shuffled(examples: Sequence[Example], seed: int, *path: object) -> list[Example]:
+    return [examples[int(i)] for i in generator(seed, *path).permutation(len(examples))]
+
+
+def _by_turns(examples: Iterable[Example]) -> list[Example]:
+    """The examples so that every expected answer comes once before one comes twice.
+
+    Where all answers differ the order stays; where there are labels, any stretch shows them about equally often.
+    """
+    order = list(examples)
+    seen: dict[str, int] = {}
+    turns = []
+    for example in order:
+        seen[example.label] = seen.get(example.label, -1) + 1
+        turns.append(seen[example.label])
+    return [order[i] for i in sorted(range(len(order)), key=lambda i: (turns[i], i))]

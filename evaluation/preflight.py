@@ -43,10 +43,10 @@ class Plan:
     notes: list[str] = field(default_factory=list)
 
 
-def plan(task: Task, budget: Budget, panels: Panels, *, certify: bool, alpha: float, block: int) -> Plan:
+def plan(task: Task, budget: Budget, panels: Panels, *, certify: bool, alpha: float, block: int, holdout: int) -> Plan:
     """What the budget buys. Raises BudgetTooSmall where it cannot pay certification plus one race."""
     certification = 2 * len(task.test) if certify else 0
-    race = 2 * (len(panels.panel) + min(block, len(panels.race)) + len(task.holdout[:block]))
+    race = 2 * (panels.size + min(block, len(task.search) - panels.size) + len(task.holdout[:holdout]))
     total = budget.target_calls
     if total is not None and total < certification + race:
         need = f"{certification} for certification on {len(task.test)} test examples, {race} for one race"
@@ -103,7 +103,7 @@ class FirstLook:
 async def take_first_look(evaluator: Evaluator, panels: Panels) -> FirstLook:
     """Measure the seed prompt on some examples, and on a few of them again. Raises BudgetExceeded."""
     seed = evaluator.task.seed_prompt
-    examples = (*panels.panel, *panels.race)[:EXAMPLES]
+    examples = (*panels.measured, *panels.demo_pool)[:EXAMPLES]
     await evaluator.measure(Job(seed, examples), Job(seed, examples[:AA_EXAMPLES], repeat=1))
     records = evaluator.records(seed.id, "search")
     known = await evaluator.calls.store.answers([r.key for r in records[:1]])

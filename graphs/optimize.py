@@ -83,6 +83,7 @@ async def prepare(state: RunState, runtime: Runtime[Context]) -> Update:
             certify=session.settings.certify,
             alpha=spent_alpha(uses + 1),
             block=session.settings.validation().block,
+            holdout=session.settings.validation().holdout,
         )
     except BudgetTooSmall as error:
         session.emit("budget_too_small", message=str(error))

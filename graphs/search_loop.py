@@ -48,7 +48,9 @@ async def validate(state: RunState) -> Update:
     champion = session.prompt(state["champion"])
     candidates = [session.prompt(i) for i in state["candidates"]]
     before = state["proposed"] - len(candidates)
-    outcome = await session.validator(state["flip_rate"]).validate(champion, candidates, index=before)
+    outcome = await session.validator(state["flip_rate"]).validate(
+        champion, candidates, iteration=state["iteration"], index=before
+    )
     for index, verdict in enumerate(outcome.verdicts):
         session.decide(
             Decision(
@@ -149,6 +151,6 @@ def _why_stop(session: Session, state: RunState, budget_spent: bool, champion: s
     if limit is not None and state["iteration"] >= limit:
         return f"{limit} iterations are done"
     scores = [r.score for r in session.evaluator.records(champion, "search")]
-    if len(scores) > len(session.panels.panel) and all(score == 1.0 for score in scores):
+    if len(scores) > session.panels.size and all(score == 1.0 for score in scores):
         return "the champion makes no errors on the search split"
     return ""

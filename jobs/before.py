@@ -71,6 +71,7 @@ async def survey(task: Task, settings: RunSettings, *, alias: str | None = None)
         certify=settings.certify,
         alpha=spent_alpha(uses + 1),
         block=settings.validation().block,
+        holdout=settings.validation().holdout,
     )
     fields = asdict(planned)
     fields |= {

@@ -116,7 +116,9 @@ async def test_significant_asks_for_more_than_likely(store: RunStore):
 
 def test_a_panel_shows_every_label_alike_and_leaves_most_examples_to_the_race():
     panels = Panels.draw(TASK, seed=1)
-    labels = [e.label for e in panels.panel]
+    labels = [e.label for e in panels.panel(1)]
     assert {labels.count(label) for label in set(labels)} == {8}
-    assert len(panels.panel) + len(panels.race) == len(TASK.search)
+    assert len(panels.panel(1)) + len(panels.track(1)) == len(TASK.search)
+    assert {e.id for e in panels.panel(1)}.isdisjoint(e.id for e in panels.demo_pool)
+    assert panels.panel(1) != panels.panel(2)
     assert Panels.draw(TASK, seed=2) != panels
