@@ -139,7 +139,9 @@ def prompt_text(name: str, **values: Any) -> str:
 
 
 def fenced(text: str, cap: int = 1500) -> str:
-    """Untrusted text made safe to show: control characters stripped, size capped, its own fences broken."""
+    """Untrusted text made safe to show between tags that it cannot know: control characters stripped, size capped.
+
+    The tags of a request carry a digest of their own, so that no text can close them.
+    """
     clean = CONTROL.sub("", text)
-    clean = re.sub(r"</?(data|example|prompt)\b", lambda m: m.group(0).replace("<", "‹"), clean, flags=re.IGNORECASE)
     return clean if len(clean) <= cap else clean[:cap] + f" […{len(clean) - cap} characters more]"

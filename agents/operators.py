@@ -58,9 +58,11 @@ Operator = Callable[[Situation], Prompt | None]
 
 
 def predicted_label(output: str, labels: Sequence[str]) -> str:
-    """The label that an output names, or "" where it names none or several."""
-    found = [label for label in labels if re.search(rf"(?<!\w){re.escape(label)}(?!\w)", output, re.IGNORECASE)]
-    return found[0] if len(found) == 1 else ""
+    """The label that an output names, or "" where it names none or several ("not spam" does not name "spam")."""
+    said = output.strip().casefold()
+    found = [label for label in labels if re.search(rf"(?<!\w){re.escape(label.casefold())}(?!\w)", said)]
+    whole = [a for a in found if not any(a != b and a.casefold() in b.casefold() for b in found)]
+    return whole[0] if len(whole) == 1 else ""
 
 
 def demo_of(example: Example) -> Demo:

@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 
 from pydantic import BaseModel, Field
 
+from ..errors import BudgetExceeded
+from ..seeding import digest
 from ..tasks.prompt import Prompt, placeholders
 from ..tasks.task import Task
 from ..traces.rows import Record
@@ -14,6 +16,8 @@ from .ask import AgentDesk, fenced, prompt_text
 from .operators import Situation
 
 ERRORS_SHOWN = 8
+LONGEST = 24_000
+"""A longer prompt (in characters) cannot be rewritten whole by a model; the playbook edits it."""
 
 
 class Rewrite(BaseModel):
@@ -37,30 +41,40 @@ async def rewrite(
     Asks the agent model where there is one; what it returns must keep placeholders, locked texts and labels.
     Otherwise, or where its reply is of no use, the playbook edits. None where neither has anything new.
     """
-    if desk is not None:
-        child = await _asked(situation, desk, iteration, index, tried)
+    if desk is not None and len(situation.prompt.system) <= LONGEST:
+        try:
+            child = await _asked(situation, desk, iteration, index, tried)
+        except BudgetExceeded:  # no agent call left: the playbook goes on alone
+            child = None
         if child is not None and child.id not in known:
             return child
     return playbook.edit(situation, known)
 
 
 async def _asked(s: Situation, desk: AgentDesk, iteration: int, index: int, tried: Sequence[str]) -> Prompt | None:
-    failures = [r for r in s.records if r.score is not None and r.score < 1.0]
+    measured = [r for r in s.records if r.score is not None and r.repeat == 0]
+    failures = [r for r in measured if (r.score or 0.0) < 1.0]
     sample = [failures[int(i)] for i in s.rng.permutation(len(failures))[:ERRORS_SHOWN]]
     known_fields = s.task.fields
     message = prompt_text(
         "rewrite",
-        prompt=fenced(s.prompt.system, cap=8000),
+        fence=f"data-{digest(s.prompt.id, iteration, index, desk.calls.run_id)[:8]}",
+        prompt=fenced(s.prompt.system, cap=LONGEST),
         failures=[_shown(s.task, record) for record in sample],
         failed=len(failures),
-        measured=len(s.records),
+        measured=len(measured),
         labels=s.task.labels,
         placeholders=[f"{{{name}}}" for name in sorted(placeholders(s.prompt.system, known_fields))],
         locked=s.task.locked,
         tried=[fenced(text, cap=300) for text in tried],
     )
     reply = await desk.ask(
-        Rewrite, [{"role": "user", "content": message}], role="rewriter", iteration=iteration, index=index
+        Rewrite,
+        [{"role": "user", "content": message}],
+        role="rewriter",
+        iteration=iteration,
+        index=index,
+        max_tokens=2048 + len(s.prompt.system) // 2,
     )
     if reply is None:
         return None

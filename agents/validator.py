@@ -13,12 +13,15 @@ from typing import Any, Literal
 from ..errors import BudgetExceeded
 from ..evaluation.evaluator import Evaluator, Job, paired_differences
 from ..evaluation.panels import Panels, without_demos
-from ..evaluation.preservation import Preservation, preservation
+from ..evaluation.preservation import Preservation, mean_loss, preservation
 from ..evaluation.screening import Advantage, advantage
 from ..evaluation.sequential import PairedTest, probability_better
 from ..evaluation.spending import candidate_alpha
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
+
+HANDLED = 0.5
+"""An example of the user's preserve set is guarded when the champion scores at least this much on it."""
 
 Accept = Literal["likely", "significant", "argmax"]
 
@@ -181,7 +184,10 @@ class Validator:
             # A race that leaves no room for the holdout check would have been run for nothing.
             if not self.evaluator.affordable(*jobs, *self._guard_jobs(champion, running[0])):
                 return differences, True
-            await self.evaluator.measure(*jobs)
+            try:
+                await self.evaluator.measure(*jobs)
+            except BudgetExceeded:  # tokens, dollars or minutes ran out on the way
+                return differences, True
             before = self.evaluator.scores(champion.id, block)
             for candidate in running:
                 after = self.evaluator.scores(candidate.id, block)
@@ -216,7 +222,10 @@ class Validator:
         if not self.evaluator.affordable(*jobs):
             reason = "looked better in the race, but the budget had no room for the holdout check"
             return Verdict(candidate.id, False, "not measured", reason, stats), True
-        await self.evaluator.measure(*jobs)
+        try:
+            await self.evaluator.measure(*jobs)
+        except BudgetExceeded as stop:
+            return Verdict(candidate.id, False, "not measured", f"{stop}, during the holdout check", stats), True
         held = self._compared(champion, candidate, guard)
         both = [*race, *held]
         stats = {**stats, **_race_stats(both), "holdout": _counts(held)}
@@ -225,7 +234,8 @@ class Validator:
             return Verdict(candidate.id, False, "inconclusive", reason, stats), False
         checks = [self._preserved(held, required=False)]
         if task.preserve:
-            handled = tuple(e for e in task.preserve if self.evaluator.scores(champion.id, [e]).get(e.id) == 1.0)
+            known = self.evaluator.scores(champion.id, task.preserve)
+            handled = tuple(e for e in task.preserve if (known.get(e.id) or 0.0) >= HANDLED)
             checks.append(self._preserved(self._compared(champion, candidate, handled), required=True))
         for check in checks:
             if check.rejected:
@@ -249,6 +259,8 @@ class Validator:
         return paired_differences(scores(candidate.id, examples), scores(champion.id, examples))
 
     def _preserved(self, differences: Sequence[float], *, required: bool) -> Preservation:
+        if any(d not in (-1.0, 0.0, 1.0) for d in differences):
+            return mean_loss(differences, max_regression=self.rules.max_regression, required=required)
         return preservation(
             fixed=sum(d > 0 for d in differences),
             broken=sum(d < 0 for d in differences),

@@ -51,7 +51,7 @@ class Budget:
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
 
     def __str__(self) -> str:
-        return ",".join(f"{name}={value:g}" for name, value in self.limits().items()) or "unlimited"
+        return ",".join(f"{name}={value!r}" for name, value in self.limits().items()) or "unlimited"
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:

@@ -54,10 +54,11 @@ def certify(
     """Compare winner and seed on the examples that both have a score for.
 
     Scores in [0, 1] by example id; None, or an id that only one side has, is missing, and never counts as 0.
-    More than `max_missing` of all ids missing: `inconclusive`. Else `improved` or `harmed` if p < alpha, by the
-    sign of the gain, and `not certified` otherwise. Scores that are all 0 or 1 get Tango's paired score interval
-    and the p of the same test; others a betting interval and a sign-flip permutation p. `rng` draws the flips,
-    and the order in which the betting interval looks at the examples.
+    More than `max_missing` of all ids missing: `inconclusive`. Else `improved` or `harmed` if p < alpha (and, for
+    real-valued scores, the interval leaves out 0), by the sign of the gain, and `not certified` otherwise.
+    Scores that are all 0 or 1 get Tango's paired score interval and the p of the same test; others a betting
+    interval and a sign-flip permutation p. `rng` draws the flips, and the order in which the betting interval
+    looks at the examples.
     """
     if not 0 < alpha < 1:
         raise ValueError(f"alpha must lie between 0 and 1, not {alpha}")
@@ -87,7 +88,8 @@ def certify(
     verdict: Verdict = "not certified"
     if n == 0 or missing > max_missing * len(everything):
         verdict = "inconclusive"
-    elif p < alpha and gain != 0:
+    elif p < alpha and gain != 0 and (method == BINARY or not interval.low <= 0 <= interval.high):
+        # The permutation p is too bold for skewed differences; the betting interval is not, so both must agree.
         verdict = "improved" if gain > 0 else "harmed"
     return Certificate(
         n=n,

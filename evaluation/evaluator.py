@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..errors import BudgetExceeded
+from ..errors import BudgetExceeded, ModelError
 from ..seeding import digest
-from ..tasks.example import Example
+from ..tasks.example import Example, Score
 from ..tasks.prompt import Prompt
 from ..tasks.target import Output, Target
 from ..tasks.task import SplitName, Task
@@ -44,10 +44,8 @@ class Evaluator:
     calls: PaidCalls
     cache_scope: str = ""
     """Separates caches on purpose (the arms of a comparison); empty for the cache that all runs share."""
-    on_record: Callable[[Record], None] = lambda record: None
     step: int = 0
     _records: dict[str, dict[tuple[str, int], Record]] = field(default_factory=dict)
-    _prompts: dict[str, Prompt] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._limit = asyncio.Semaphore(self.target.concurrency)
@@ -60,6 +58,7 @@ class Evaluator:
     def begin(self, step: int) -> None:
         """Enter a step of the run: forget records of this and later steps (see the class)."""
         self.step = step
+        self.calls.begin(step)
         for prompt_id, records in self._records.items():
             self._records[prompt_id] = {key: r for key, r in records.items() if r.step < step}
 
@@ -82,8 +81,10 @@ class Evaluator:
         return fitting
 
     def records(self, prompt_id: str, split: SplitName | None = None) -> list[Record]:
-        """What this run measured of a prompt, in the order it was measured."""
-        return [r for r in self._records.get(prompt_id, {}).values() if split is None or r.split == split]
+        """What this run measured of a prompt, by example id and repeat (never by time: a resumed run must see the
+        same order)."""
+        records = self._records.get(prompt_id, {})
+        return [r for _, r in sorted(records.items()) if split is None or r.split == split]
 
     def scores(self, prompt_id: str, examples: Iterable[Example], repeat: int = 0) -> dict[str, float | None]:
         """Scores of a prompt on those of the examples that were measured."""
@@ -98,7 +99,7 @@ class Evaluator:
         return {
             prompt_id: {
                 key: r.score
-                for key, r in self._records.get(prompt_id, {}).items()
+                for key, r in sorted(self._records.get(prompt_id, {}).items())
                 if r.split in wanted and r.score is not None
             }
             for prompt_id in dict.fromkeys(prompt_ids)
@@ -113,7 +114,7 @@ class Evaluator:
         keys: list[str] = []
         for index, requests in enumerate(wanted):
             keys += [request.key for _, _, request in requests]
-            if not self.calls.ledger.room_for(role, self.calls.unpaid(keys)):
+            if not self.calls.room_for(role, keys):
                 return index
         return len(wanted)
 
@@ -127,11 +128,15 @@ class Evaluator:
         stream = f"stream {self.calls.seed}" if self.target.stochastic else ""
         scope = self.calls.run_id if role == "certification" else self.cache_scope
 
+        key = digest(request.fingerprint, repeat, stream, scope)
+        # A stochastic target draws from what identifies the call, so that streams and repeats are independent.
+        draw = int(key[:7], 16) if self.target.stochastic else repeat
+
         async def send() -> Answer:
-            return _answer(await self.target(prompt, example, repeat))
+            return _answer(await self.target(prompt, example, draw))
 
         return PaidRequest(
-            key=digest(request.fingerprint, repeat, stream, scope),
+            key=key,
             send=send,
             max_input_tokens=request.max_input_tokens,
             max_output_tokens=request.max_output_tokens,
@@ -142,7 +147,7 @@ class Evaluator:
         known = self._records.setdefault(job.prompt.id, {})
         if (example.id, job.repeat) in known:
             return
-        score = self.task.metric(answer.text, example) if answer else None
+        score = self._score(answer, example) if answer else None
         record = Record(
             run_id=self.calls.run_id,
             prompt_id=job.prompt.id,
@@ -152,20 +157,25 @@ class Evaluator:
             key=key,
             score=score.value if score else None,
             output=answer.text if answer else "",
-            feedback=score.feedback if score else "the call failed",
+            feedback=score.feedback if score else "no score: the call or the metric failed",
             tokens=(answer.input_tokens or 0) + (answer.output_tokens or 0) if answer else 0,
             label_logprobs=answer.label_logprobs if answer else None,
             step=self.step,
         )
         known[example.id, job.repeat] = record
         self.calls.store.add(record)
-        self.on_record(record)
+
+    def _score(self, answer: Answer, example: Example) -> Score | None:
+        try:
+            return self.task.metric(answer.text, example)
+        except ModelError as error:  # a user's own metric may fail on an output; that score is missing
+            self.calls.on_trouble(str(error))
+            return None
 
 
-def paired_differences(candidate: Scores, champion: Scores, leave_out: Iterable[str] = ()) -> list[float]:
+def paired_differences(candidate: Scores, champion: Scores) -> list[float]:
     """candidate - champion on the examples that both have, in the candidate's order; missing ones drop out."""
-    skip = set(leave_out)
-    pairs = ((score, champion.get(i)) for i, score in candidate.items() if i not in skip)
+    pairs = ((score, champion.get(i)) for i, score in candidate.items())
     return [a - b for a, b in pairs if a is not None and b is not None]
 
 

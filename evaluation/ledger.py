@@ -87,6 +87,7 @@ class Ledger:
         self._started = clock() - seconds_before
         self._held: defaultdict[str, float] = defaultdict(float)
         self._in_flight: defaultdict[str, float] = defaultdict(float)
+        self._attempts = 0
         self._lost: defaultdict[str, float] = defaultdict(float)
         self._resend = {
             name: RESEND_SHARE * limit for name, limit in budget.limits().items() if name in ("tokens", "usd")
@@ -101,9 +102,9 @@ class Ledger:
         """
         for call in calls:
             spend = self.spend[call.role]
-            spend.calls += 1
+            # A call that went missing is asked again, and counted then; what its attempts cost is spent.
+            spend.calls += not call.missing
             spend.cached += call.cached
-            spend.missing += call.missing
             spend.input_tokens += call.input_tokens
             spend.output_tokens += call.output_tokens
             spend.usd += call.usd
@@ -181,14 +182,17 @@ class Ledger:
         bound is booked. Waits while other attempts hold the room. Raises BudgetExceeded where there is none.
         """
         bound = {"tokens": float(charge.tokens), "usd": charge.usd}
+        if self.left("minutes", role) <= 0:
+            raise BudgetExceeded(f"the time is used up ({self.budget.minutes:g} minutes)")
         async with self._settled:
             while not all(self.left(name, role) >= amount for name, amount in bound.items()):
                 lacking = next(name for name, amount in bound.items() if self.left(name, role) < amount)
-                if self._in_flight[lacking] <= 0:
+                if self._attempts == 0:  # counted, not summed: sums of floats leave residues
                     raise BudgetExceeded(
                         f"a call may cost up to {bound[lacking]:g} {lacking}, {max(0, self.left(lacking, role)):g} left"
                     )
                 await self._settled.wait()
+            self._attempts += 1
             self._move(bound, 1)
         try:
             yield charge
@@ -197,7 +201,10 @@ class Ledger:
             spend.input_tokens += charge.input_tokens
             spend.output_tokens += charge.output_tokens
             spend.usd += charge.usd
+            self._attempts -= 1
             self._move(bound, -1)
+            if self._attempts == 0:
+                self._in_flight.clear()
             async with self._settled:
                 self._settled.notify_all()
 

@@ -8,7 +8,8 @@ path of a run never depends on what the cache held), and everything else is rese
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from ..errors import ModelError, ModelRefused, TransientModelError
@@ -45,19 +46,28 @@ class PaidCalls:
     on_trouble: Callable[[str], None] = lambda message: None
     on_call: Callable[[Call], None] = lambda call: None
     """Told of every call as it ends, for whoever shows progress."""
-    _journal: dict[str, bool] = field(default_factory=dict)
-    """For every call this run made: whether it ended as missing."""
+    _journal: dict[str, int] = field(default_factory=dict)
+    """For every call this run made: the step or iteration that made it."""
+    _replayed: set[str] = field(default_factory=set)
+    """Calls that an earlier execution of the step in hand has made, and this one has not come to yet."""
     _under_way: dict[str, asyncio.Task[Answer | None]] = field(default_factory=dict)
 
     async def restore(self, *, restarts: int, in_flight: int) -> None:
         """Take up what earlier processes of this run paid for."""
         calls = await self.store.calls(self.run_id)
-        self._journal.update({call.key: call.missing for call in calls})
+        # Errors are never kept: what went missing is asked again.
+        self._journal.update({call.key: call.iteration for call in calls if not call.missing})
         self.ledger.restore(calls, restarts=restarts, in_flight=in_flight)
 
-    def unpaid(self, keys: Sequence[str]) -> int:
-        """How many of the keys this run would have to pay for."""
-        return len({key for key in keys if key not in self._journal and key not in self._under_way})
+    def begin(self, step: int) -> None:
+        """Enter a step. Where it is run again after a crash, its calls are there and paid, but whether the budget
+        has room for one is decided as it was the first time: as if they were still to be made."""
+        self._replayed = {key for key, made in self._journal.items() if made >= step}
+
+    def room_for(self, role: Role, keys: Collection[str]) -> bool:
+        """Whether the logical calls behind these keys fit the budget; what the run has asked before is free."""
+        needed = {key for key in keys if key not in self._journal or key in self._replayed}
+        return self.ledger.room_for(role, len(needed) - len(self._replayed))
 
     async def ask(
         self, requests: Sequence[PaidRequest], *, role: Role, iteration: int, limit: asyncio.Semaphore
@@ -71,6 +81,7 @@ class PaidCalls:
         by_key = {request.key: request for request in requests}
         fresh = [key for key in by_key if key not in self._journal and key not in self._under_way]
         self.ledger.take(role, len(fresh))
+        self._replayed.difference_update(by_key)
         # From here to the last create_task nothing is awaited, so that no other caller can ask for the same keys.
         lookup = asyncio.create_task(self.store.answers(by_key))
         shared = {key: self._under_way[key] for key in by_key if key in self._under_way}
@@ -84,6 +95,7 @@ class PaidCalls:
                 task.cancel()
                 self._under_way.pop(key, None)
             lookup.cancel()
+            await asyncio.wait([*mine.values(), lookup])
             self.ledger.give_back(role, sum(key not in self._journal for key in fresh))
         await self.store.flush()
         for outcome in done:
@@ -119,26 +131,33 @@ class PaidCalls:
     async def _pay(self, request: PaidRequest, role: Role, iteration: int, limit: asyncio.Semaphore) -> Answer | None:
         charges: list[Charge] = []
 
-        async def attempt() -> Answer:
+        @asynccontextmanager
+        async def reserve() -> AsyncIterator[None]:
             charge = Charge(request.max_input_tokens, request.max_output_tokens, request.price)
             async with self.ledger.attempt(role, charge):
                 charges.append(charge)
-                try:
-                    answer = await request.send()
-                except TransientModelError as error:
-                    if not error.spent:
-                        charge.settle(0, 0)
-                    raise
-                except ModelError:
+                yield
+
+        async def attempt() -> Answer:
+            charge = charges[-1]
+            try:
+                answer = await request.send()
+            except TransientModelError as error:
+                if not error.spent:
                     charge.settle(0, 0)
-                    raise
-                charge.settle(answer.input_tokens, answer.output_tokens)
-                return answer
+                raise
+            except ModelError:
+                charge.settle(0, 0)
+                raise
+            charge.settle(answer.input_tokens, answer.output_tokens)
+            return answer
 
         async with limit:
             answer: Answer | None = None
             try:
-                answer = await call_with_retries(attempt, self.policy, rng=generator(self.seed, "retry", request.key))
+                answer = await call_with_retries(
+                    attempt, self.policy, rng=generator(self.seed, "retry", request.key), reserve=reserve
+                )
             except ModelRefused:
                 raise
             except ModelError as error:
@@ -164,7 +183,7 @@ class PaidCalls:
 
     def _write(self, call: Call) -> None:
         self.store.add(call)
-        self._journal[call.key] = call.missing
+        self._journal[call.key] = call.iteration
         self.ledger.spend[call.role].cached += call.cached
         self.ledger.spend[call.role].missing += call.missing
         self.on_call(call)

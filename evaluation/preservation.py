@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from scipy import stats
 
-from .intervals import Interval, tango
+from .intervals import Interval, betting_interval, tango
 
 CONFIDENCE = 0.90
 """Confidence of each one-sided bound."""
@@ -68,6 +69,27 @@ def preservation(
     rejected = (high if required else low) > max_regression
     return Preservation(
         fixed, broken, handled, net, low, high, max_regression, required, "rejected" if rejected else "kept"
+    )
+
+
+def mean_loss(differences: Sequence[float], max_regression: float = 0.05, required: bool = False) -> Preservation:
+    """The same judgement for real-valued scores: the mean loss, with one-sided 90 % betting bounds.
+
+    `differences` are candidate - champion, each in [-1, 1]; `fixed` and `broken` count gains and losses.
+    """
+    interval = betting_interval(differences, 2 * CONFIDENCE - 1) if len(differences) else Interval(-1.0, 1.0)
+    low, high = -interval.high, -interval.low
+    rejected = (high if required else low) > max_regression
+    return Preservation(
+        fixed=sum(d > 0 for d in differences),
+        broken=sum(d < 0 for d in differences),
+        handled=len(differences),
+        net_broken=-sum(differences) / max(len(differences), 1),
+        low=low,
+        high=high,
+        limit=max_regression,
+        required=required,
+        verdict="rejected" if rejected else "kept",
     )
 
 

@@ -63,7 +63,6 @@ async def prepare(state: RunState, runtime: Runtime[Context]) -> Update:
         "step": 1,
         "iteration": 0,
         "proposed": 0,
-        "idle": 0,
         "seed_prompt": seed,
         "champion": seed,
         "accepted": [seed],
@@ -134,10 +133,10 @@ async def certify_winner(state: RunState) -> Update:
     session.evaluator.begin(state["step"])
     winner = leader(session, state["accepted"], state["champion"])
     update: Update = {"step": state["step"] + 1, "champion": winner}
-    if not session.settings.certify:
-        return {**update, "verdict": "not tested"}
     if winner == state["seed_prompt"]:
         return {**update, "verdict": "unchanged"}
+    if not session.settings.certify:
+        return {**update, "verdict": "not tested"}
     session.emit("certifying", prompt=winner, examples=len(session.task.test))
     jobs = [Job(session.prompt(i), session.task.test, "test") for i in (state["seed_prompt"], winner)]
     try:

@@ -19,7 +19,7 @@ def outcome(
     verdict: Verdict = state["verdict"] or "inconclusive"  # type: ignore[assignment]
     seed = session.prompt(state["seed_prompt"])
     best = session.prompt(state["champion"])
-    unprovable = certificate is not None and verdict == "not certified" and _unprovable(certificate)
+    unprovable = verdict == "not certified" and certificate is not None and _unprovable(certificate)
     returned = best if verdict in ("improved", "not tested") or unprovable else seed
     notes = []
     if unprovable:
@@ -56,7 +56,9 @@ def outcome(
 
 
 def _unprovable(certificate: Certificate) -> bool:
-    """Whether not even a perfect prompt's gain could have been certified on this test split."""
+    """Whether there is a gain, and not even a perfect prompt's could have been certified on this test split."""
+    if certificate.gain <= 0:
+        return False
     return smallest_certifiable_gain(certificate.n, certificate.alpha) > 1.0 - certificate.seed_mean
 
 
@@ -119,7 +121,9 @@ def _sentence(verdict: Verdict, certificate: Certificate | None, stop: str, unpr
         return "Certification was left out: the prompt is the search's best estimate, not proof."
     if verdict == "budget too small":
         return stop
-    return f"Nothing can be concluded: {stop or 'too many answers are missing'}. Keep the seed prompt."
+    if certificate is not None:
+        stop = f"{certificate.missing} of {certificate.n + certificate.missing} test answers are missing"
+    return f"Nothing can be concluded: {stop or 'the proof could not be paid'}. Keep the seed prompt."
 
 
 def _content(prompt: Prompt) -> PromptContent:

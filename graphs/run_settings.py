@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -10,7 +11,7 @@ from ..agents.validator import ValidationRules
 from ..errors import UsageError, nearest
 from ..evaluation.budget import Budget
 
-DEFAULT_LOCAL_CALLS = 1200
+DEFAULT_CALLS = 1200
 
 
 class SearchOptions(BaseModel):
@@ -52,11 +53,11 @@ class RunSettings(BaseModel):
     rules: dict[str, Any] = {}
 
     def limits(self) -> Budget:
-        """The budget; on the embedded model 1,200 target calls where none was named. Raises BudgetError."""
+        """The budget; 1,200 target calls where nothing that was named would end the run. Raises BudgetError."""
         budget = Budget.parse(self.budget)
-        if budget.unlimited:
-            return Budget(target_calls=DEFAULT_LOCAL_CALLS)
-        return budget
+        free = self.target.startswith("local")
+        bounded = budget.target_calls or budget.minutes or budget.tokens or (budget.usd and not free)
+        return budget if bounded else replace(budget, target_calls=DEFAULT_CALLS)
 
     def search_options(self) -> SearchOptions:
         """The strategy's options, checked. Raises UsageError naming the option."""

@@ -15,6 +15,9 @@ from ..traces.rows import Decision
 from .session import Session, open_session
 from .state import Context, Graph, RunState, Update
 
+REFUTED = ("not better", "breaks too much", "screened out")
+"""Outcomes that speak against what a candidate tried."""
+
 
 class Propose(Protocol):
     """A strategy's own part: fills `candidates`, or sets `stop`."""
@@ -46,6 +49,7 @@ async def validate(state: RunState) -> Update:
     session = await open_session(state["run_id"])
     session.evaluator.begin(state["step"])
     champion = session.prompt(state["champion"])
+    session.hold_certification(champion)
     candidates = [session.prompt(i) for i in state["candidates"]]
     before = state["proposed"] - len(candidates)
     outcome = await session.validator(state["flip_rate"]).validate(
@@ -78,14 +82,13 @@ async def validate(state: RunState) -> Update:
     if outcome.champion.id not in accepted:
         accepted.append(outcome.champion.id)
     lead = leader(session, accepted, outcome.champion.id)
-    idle = 0 if lead != state["champion"] else state["idle"] + 1
+    session.hold_certification(session.prompt(lead))
     update: Update = {
         "step": state["step"] + 1,
         "champion": lead,
-        "accepted": accepted[-20:],
+        "accepted": [accepted[0], *accepted[1:][-200:]],
         "pool": best_prompts(session, [*accepted, *state["pool"], *state["candidates"]], lead),
         "candidates": [],
-        "idle": idle,
         "stop": _why_stop(session, state, outcome.budget_spent, lead),
     }
     session.emit("iteration", number=state["iteration"], champion=lead, **session.standing(lead))
@@ -100,11 +103,11 @@ def situation(session: Session, prompt: Prompt, rng: np.random.Generator) -> Sit
 
 
 def tried(session: Session, iteration: int, most: int = 12) -> list[str]:
-    """What earlier candidates added to their parents and was not accepted, newest last: not to be proposed again."""
+    """What earlier candidates added to their parents and was found no better, newest last."""
     texts: list[str] = []
     for decision in session.decisions_before(iteration):
         prompt = session.prompt(decision.prompt_id)
-        if decision.verdict == "accepted" or not prompt.parents:
+        if decision.verdict not in REFUTED or not prompt.parents:
             continue
         old = set(sentences(session.prompt(prompt.parents[0]).system))
         texts += [s for s in sentences(prompt.system) if s not in old and s not in texts]

@@ -15,10 +15,10 @@ import numpy as np
 
 from ..agents.ask import AgentDesk
 from ..agents.validator import Validator
-from ..errors import BudgetError
+from ..errors import BudgetError, StoreError
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.intervals import mean_interval
-from ..evaluation.ledger import Ledger
+from ..evaluation.ledger import Charge, Ledger
 from ..evaluation.paid_calls import PaidCalls
 from ..evaluation.panels import Panels
 from ..models.retry import RetryPolicy
@@ -61,6 +61,8 @@ class Session:
     home: Path
     owner: str
     listeners: list[Callable[[str, dict[str, Any]], None]] = field(default_factory=list)
+    lost: bool = False
+    """Whether another process has taken the run over."""
     _prompts: dict[str, Prompt] = field(default_factory=dict)
     _since: dict[str, int] = field(default_factory=dict)
     """The iteration in which each prompt was first kept."""
@@ -136,6 +138,19 @@ class Session:
             deterministic=flip_rate == 0.0 and not self.evaluator.target.stochastic,
         )
 
+    def hold_certification(self, winner: Prompt) -> None:
+        """Keep back what certifying this prompt against the seed may cost at most: calls, tokens and dollars."""
+        if not self.settings.certify:
+            return
+        limits, target = self.ledger.budget, self.evaluator.target
+        tokens, usd = 0, 0.0
+        if limits.tokens is not None or limits.usd is not None:
+            for prompt in (self.task.seed_prompt, winner):
+                for request in (target.request(prompt, example) for example in self.task.test):
+                    charge = Charge(request.max_input_tokens, request.max_output_tokens, target.price)
+                    tokens, usd = tokens + charge.tokens, usd + charge.usd
+        self.ledger.hold_for_certification(calls=2 * len(self.task.test), tokens=tokens, usd=usd)
+
     async def aclose(self, status: RunStatus = "finished", error: str | None = None) -> None:
         """Save status and working time, let go of the run and of everything it opened."""
         _sessions.pop(self.run.id, None)
@@ -152,7 +167,9 @@ class Session:
     async def _keep_lease(self) -> None:
         while True:
             await asyncio.sleep(lease.SECONDS / 3)
-            await self.store.renew_lease(self.run.id, self.owner, lease.SECONDS)
+            if not await self.store.renew_lease(self.run.id, self.owner, lease.SECONDS):
+                self.lost = True  # this process slept too long and another one has the run now
+                return
             await self.store.update_run(self.run.id, seconds=self.ledger.seconds)
 
 
@@ -176,17 +193,9 @@ async def open_session(run_id: str) -> Session:
     """
     if run_id not in _sessions:
         _sessions[run_id] = await _make(run_id)
+    if _sessions[run_id].lost:
+        raise StoreError(f"run {run_id} was taken over by another process")
     return _sessions[run_id]
-
-
-def hold_certification(ledger: Ledger, task: Task, target: Target) -> None:
-    """Keep back what certification may cost at most, in calls, tokens and dollars."""
-    requests = [target.request(task.seed_prompt, example) for example in task.test]
-    # The winner's prompt is longer than the seed's by an amount nobody knows yet: three times its bound in all.
-    tokens = 3 * sum(r.max_input_tokens for r in requests) + 2 * sum(r.max_output_tokens for r in requests)
-    ledger.hold_for_certification(
-        calls=2 * len(task.test), tokens=tokens, usd=tokens * max(target.price or (0.0, 0.0)) / 1e6
-    )
 
 
 def _agent_model(settings: RunSettings) -> AgentModel:
@@ -225,8 +234,6 @@ async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
                         "SAGE_PRICES points to, or limit target_calls or tokens instead"
                     )
         ledger = Ledger(budget, seconds_before=run.seconds)
-        if settings.certify:
-            hold_certification(ledger, task, target)
         calls = PaidCalls(run_id, store, ledger, RetryPolicy(timeout=settings.timeout), settings.seed)
         evaluator = Evaluator(task, target, calls)
         events = await asyncio.to_thread(event_log, run_id, home)
@@ -245,6 +252,7 @@ async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
             owner=owner,
             listeners=[objects["listener"]] if "listener" in objects else [],
         )
+        session.hold_certification(task.seed_prompt)
         restarts = run.restarts + (run.status != "created")
         await calls.restore(restarts=restarts, in_flight=target.concurrency)
         await evaluator.restore()

@@ -18,11 +18,11 @@ from .state import DEFAULT_STRATEGY, DEFAULT_TASK, Context, RunState
 async def ensure_run(state: RunState, runtime: Runtime[Context]) -> str:
     """The id of the thread's run: the one that stands in the store, else a new one made from input and context."""
     info = runtime.execution_info
-    run_id = str(uuid.UUID(info.thread_id)) if info and info.thread_id else str(uuid.uuid4())
+    run_id = info.thread_id if info and info.thread_id else str(uuid.uuid4())
     store = await RunStore.open(await asyncio.to_thread(lambda: installation().home))
     try:
         try:
-            await store.run(run_id)
+            run = await store.run(run_id)
         except StoreError:
             context = runtime.context or Context()
             chosen = RunSettings(
@@ -34,6 +34,9 @@ async def ensure_run(state: RunState, runtime: Runtime[Context]) -> str:
                 seed=context.seed,
             )
             await store.create_run(Run(run_id, None, chosen.task, chosen.strategy, chosen.model_dump(mode="json")))
+        else:
+            if run.status == "finished":
+                raise StoreError("this thread's run is finished; start a new thread for another one")
     finally:
         await store.close()
     return run_id

@@ -53,7 +53,7 @@ class RunState(OptimizeInput):
 
     `champion` is the prompt to beat, `accepted` the seed and the latest champions, `pool` the prompts that
     candidates are made from (best first), `candidates` those of the iteration in hand, `proposed` how many there
-    were in all. `idle` counts iterations in a row without a new champion, `flip_rate` is what A/A runs of
+    were in all. `flip_rate` is what A/A runs of
     the seed showed, `decoding` how the target answers; `stop` says why the search ended
     (empty: it goes on). `prepare` sets every field.
     """
@@ -67,7 +67,6 @@ class RunState(OptimizeInput):
     pool: list[str]
     candidates: list[str]
     proposed: int
-    idle: int
     flip_rate: float
     decoding: str
     stop: str

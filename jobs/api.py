@@ -21,7 +21,7 @@ from ..graphs.run_settings import RunSettings
 from ..graphs.session import close_session, hand_in
 from ..models.names import check_model
 from ..settings import settings as installation
-from ..tasks.load import load_task
+from ..tasks.load import load_task, task_source
 from ..tasks.targets import make_target
 from ..tasks.task import Task
 from ..traces.result import Result
@@ -88,7 +88,7 @@ async def aoptimize(
     run_id = str(uuid.uuid4())
     loaded = await asyncio.to_thread(load_task, task, **(task_options or {}))
     settings = RunSettings(
-        task=str(task) if isinstance(task, (str, Path)) else task.name,
+        task=task_source(task) if isinstance(task, (str, Path)) else task.name,
         task_options=dict(task_options or {}),
         strategy=strategy,
         options=dict(options or {}),

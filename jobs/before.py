@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -26,8 +27,9 @@ from ..tasks.targets import make_target
 from ..tasks.task import Task
 from ..traces.store import RunStore
 from .output import one_line
-from .provider import who_sees
+from .progress_words import who_sees
 
+_NAME = re.compile(r"\w[\w.-]*")
 GROWTH = 3
 """A found prompt may be longer than the seed's; its input is taken to be at most so many times as long."""
 
@@ -51,6 +53,8 @@ async def survey(task: Task, settings: RunSettings, *, alias: str | None = None)
     """
     limits = settings.limits()
     settings.search_options()
+    if alias and not _NAME.fullmatch(alias):
+        raise UsageError(f"--run: a name is made of letters, digits and '-', '_', '.', not '{alias}'")
     target = make_target(settings.target, task, settings.base_url)
     prices = {settings.target: target.price}
     if settings.agent:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
+from .. import __version__
+from ..errors import UsageError
 from .commands_doctor import doctor
 from .commands_init import init
 from .commands_measure import evaluate, preflight
@@ -17,13 +20,29 @@ from .exits import ended
 app = typer.Typer(
     name="sage-spo",
     help="Find better prompts by measured search, and prove that they are better.\n\n"
-    "Start with: sage-spo optimize reviews",
+    "Start with: sage-spo optimize languages",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None: ...
+
+
 for command in (optimize, resume, runs, show, evaluate, preflight, init, doctor):
     app.command()(command)
 
@@ -31,7 +50,14 @@ for command in (optimize, resume, runs, show, evaluate, preflight, init, doctor)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code (see `exits`)."""
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    return ended(lambda: app(args=given, prog_name="sage-spo", standalone_mode=False))
+
+    def command() -> object:
+        for argument in given:
+            if not argument.isascii() and argument != argument.encode(errors="replace").decode():
+                raise UsageError(f"the argument {argument!a} is not UTF-8 text")
+        return app(args=given, prog_name="sage-spo", standalone_mode=False)
+
+    return ended(command)
 
 
 if __name__ == "__main__":

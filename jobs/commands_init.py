@@ -11,8 +11,7 @@ from rich.text import Text
 from ..errors import UsageError
 from ..traces.result import SCHEMA_VERSION
 from .options import JsonOption
-from .output import print_json, printable, put
-from .screen import bullets
+from .output import bullets, plain, print_json, printable, put
 
 
 def init(
@@ -23,7 +22,9 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Look at a data file, propose fields, metric and labels, and write a task.yaml to change and use.
+    """Propose a task for a data file: writes a task.yaml to change.
+
+    Fields, metric and labels are chosen by looking at the data; each choice is written down with its reason.
 
     The file needs a field with inputs and one with right answers.
 
@@ -35,15 +36,15 @@ def init(
     from ..tasks.propose import propose
 
     out = out.expanduser()
-    if out.is_dir():
-        out = out / "task.yaml"
-    proposal = propose(file.expanduser(), folder=out.parent)
-    if out.exists() and not force:
-        raise UsageError(f"--out: {out} is there already; pass --force to replace it, or name another file with --out")
     try:
+        if out.is_dir():
+            out = out / "task.yaml"
+        proposal = propose(file.expanduser(), folder=out.parent)
+        if out.exists() and not force:
+            raise UsageError(f"--out: {out} is there already; pass --force to replace it, or name another with --out")
         out.write_text(proposal.yaml, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"--out: {out} cannot be written: {error.strerror or error}") from None
+        raise UsageError(f"--out: {str(out)[:200]} cannot be written: {error.strerror or error}") from None
     if json:
         print_json(
             {
@@ -64,9 +65,9 @@ def init(
             }
         )
         return
-    put(Text(f"{out} for {file}:\n", style="bold"))
+    put(plain(f"{out} for {file}:\n", "bold"))
     for line in proposal.yaml.splitlines():
         print(f"  {printable(line)}")  # as it stands in the file, however wide the screen is
     if proposal.warnings:
         put(Text("\nMind", style="bold"), bullets(proposal.warnings))
-    put(Text(f"\nChange what is wrong, then: sage-spo preflight {out}"))
+    put(plain(f"\nChange what is wrong, then: sage-spo preflight {out}"))

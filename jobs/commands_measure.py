@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ..errors import RunInterrupted
 from .evaluation_screen import evaluation_screen
+from .interrupts import measured
 from .options import (
     AgentOption,
     AskAboveOption,
@@ -30,14 +29,8 @@ from .options import (
     TaskArgument,
     YesOption,
     task_options,
-    task_source,
 )
 from .output import notice, print_json, put
-
-if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
-    from ..tasks.task import Task
 
 
 def evaluate(
@@ -62,17 +55,17 @@ def evaluate(
     ask_above: AskAboveOption = 1.0,
     json: JsonOption = False,
 ) -> None:
-    """Measure a prompt: a score with its 95 % interval, by label, with some failures.
+    """Measure a prompt: score, 95 % interval, by label, failures.
 
     \b
     Examples:
-      sage-spo evaluate reviews --prompt prompt.md
+      sage-spo evaluate languages --prompt prompt.md
       sage-spo evaluate task.yaml --prompt prompt.md --target openai:gpt-4.1-mini
-      sage-spo evaluate reviews --prompt prompt.md --split test
+      sage-spo evaluate languages --prompt prompt.md --split test
 
     Looking at the test split uses it up: each look weakens what later runs can prove on it.
     """
-    from ..tasks.load import load_task
+    from ..tasks.load import load_task, task_source
     from .before import ask_for_calls
     from .evaluate import aevaluate, chosen_prompt, split_parts
     from .progress import Counting
@@ -89,15 +82,16 @@ def evaluate(
     source = task_source(task)
     loaded = load_task(source, **keywords)
     parts = split_parts(loaded, split)
-    jobs = [(chosen_prompt(loaded, prompt), example) for _, examples in parts for example in examples]
+    chosen = chosen_prompt(loaded, prompt)
+    jobs = [(chosen, example) for _, examples in parts for example in examples]
     ask_for_calls(loaded, jobs, target, base_url, ask_above=ask_above, yes=yes)
     if split in ("test", "all"):
         notice("mind: this looks at the test split; each look weakens what later runs can prove on it")
     with Counting() as counting:
-        result = _run(
+        result = measured(
             aevaluate(
                 loaded,
-                prompt,
+                chosen,
                 target=target,
                 split=split,
                 budget=budget,
@@ -147,7 +141,7 @@ def preflight(
     """
     from ..evaluation.preflight import AA_EXAMPLES, EXAMPLES
     from ..graphs.run_settings import RunSettings
-    from ..tasks.load import load_task
+    from ..tasks.load import load_task, task_source
     from .before import ask_for_calls, survey
     from .preflight import described, looked
     from .preflight_screen import preflight_screen
@@ -166,37 +160,21 @@ def preflight(
     settings = RunSettings(
         task=source,
         target=target,
-        agent=agent,
+        agent=agent or None,
         base_url=base_url,
         budget=budget or "",
         seed=seed,
         certify=certify,
     )
     settings.limits()
-    loaded: Task = load_task(source, **keywords)
+    loaded = load_task(source, **keywords)
     result = described(loaded, settings, asyncio.run(survey(loaded, settings)))
     if look:
         jobs = [(loaded.seed_prompt, example) for example in loaded.search[: EXAMPLES + AA_EXAMPLES]]
         ask_for_calls(loaded, jobs, target, base_url, ask_above=ask_above, yes=yes)
         with Counting() as counting:
-            result = _run(looked(result, loaded, settings, counting))
+            result = measured(looked(result, loaded, settings, counting))
     if json:
         print_json(result.model_dump(mode="json"))
     else:
         put(preflight_screen(result))
-
-
-def _run(measurement: Coroutine[Any, Any, Any]) -> Any:
-    """The measurement's result. Ctrl-C and SIGTERM end it at once; what was answered by then is kept."""
-
-    async def go() -> Any:
-        task = asyncio.current_task()
-        assert task is not None
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        return await measurement
-
-    try:
-        return asyncio.run(go())
-    except asyncio.CancelledError:
-        raise RunInterrupted("stopped; the same command goes on, and what was answered is free") from None

@@ -9,6 +9,7 @@ import typer
 
 from ..errors import RunInterrupted, SageError
 from .exits import RunCrashed
+from .interrupts import interruptible
 from .options import (
     AgentOption,
     AskAboveOption,
@@ -30,10 +31,9 @@ from .options import (
     TimeoutOption,
     YesOption,
     task_options,
-    task_source,
 )
 from .output import print_json, put
-from .screen import result_screen
+from .result_screen import result_screen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -79,17 +79,17 @@ def optimize(
     timeout: TimeoutOption = 60.0,
     json: JsonOption = False,
 ) -> None:
-    """Find a better prompt for TASK and prove that it is better, or say that it is not.
+    """Find a better prompt for TASK, proven, or say there is none.
 
     Without any option the embedded model is optimised by the built-in playbook: no key, no network, about five
     minutes.
 
     \b
     Examples:
-      sage-spo optimize reviews
+      sage-spo optimize languages
       sage-spo optimize task.yaml --target openai:gpt-4.1-mini --budget usd=2
       sage-spo optimize data.csv --input text --expected queue --run first
-      sage-spo optimize reviews --target openai:my-model \\
+      sage-spo optimize languages --target openai:my-model \\
         --base-url http://localhost:8000/v1
 
     Ctrl-C ends the run after the step in hand; `sage-spo resume RUN` goes on. Exit codes: 0 improved or honestly
@@ -97,7 +97,7 @@ def optimize(
     """
     from ..graphs.registry import strategy as known_strategy
     from ..graphs.run_settings import RunSettings
-    from ..tasks.load import load_task
+    from ..tasks.load import load_task, task_source
     from .api import aoptimize
     from .before import agree_on_cost, survey
     from .progress import Progress
@@ -117,7 +117,7 @@ def optimize(
     chosen: dict[str, Any] = {
         "strategy": strategy,
         "target": target,
-        "agent": agent,
+        "agent": agent or None,
         "base_url": base_url,
         "budget": budget or "",
         "seed": seed,
@@ -165,8 +165,6 @@ def resume(run: RunArgument, json: JsonOption = False) -> None:
 def _watched(start: Callable[[Progress, RunControl], Awaitable[Result]], progress: Progress) -> Result:
     """The result of a run, after showing its progress; signals stop it in a way that it can be resumed."""
     from langgraph.runtime import RunControl
-
-    from .interrupts import interruptible
 
     async def go() -> Result:
         control = RunControl()

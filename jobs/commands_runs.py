@@ -19,14 +19,14 @@ from ..traces.store import RunStore
 from .evaluation_result import Evaluation
 from .evaluation_screen import evaluation_screen
 from .options import JsonOption, RunArgument
-from .output import print_json, put
+from .output import print_json, printable, put
 from .preflight_result import Preflight
+from .result_screen import result_screen
 from .run_pages import course_table, decision_json, run_json, run_name, runs_table, unfinished_page
-from .screen import result_screen
 
 
 def runs(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="How many, newest first.")] = 20,
     json: JsonOption = False,
 ) -> None:
     """List the runs, newest first.
@@ -45,7 +45,7 @@ def runs(
     elif found:
         put(runs_table(found))
     else:
-        put("No runs yet. Start with: sage-spo optimize reviews")
+        put("No runs yet. Start with: sage-spo optimize languages")
 
 
 def show(
@@ -66,7 +66,8 @@ def show(
     """
     found, calls, decisions, prompts = asyncio.run(_run(run))
     if prompt:
-        sys.stdout.write(_prompt_of(found))
+        text = _prompt_of(found)
+        sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
     elif json:
         verdicts = [decision_json(decision, prompts) for decision in decisions]
         document = {"schema_version": SCHEMA_VERSION, "run": run_json(found), "result": found.result}

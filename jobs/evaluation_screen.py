@@ -7,8 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from .evaluation_result import Evaluation
-from .output import one_line, short_id
-from .screen import add, bullets, cost_words, facts
+from .output import add, bullets, facts, listing, one_line, plain, short_id
+from .result_screen import cost_words
 
 SHOWN_FAILURES = 8
 
@@ -17,11 +17,9 @@ def evaluation_screen(evaluation: Evaluation) -> RenderableType:
     """The whole screen of an evaluation."""
     e = evaluation
     parts: list[RenderableType] = [
-        Text(
-            f"{e.task} · {e.split} split on {e.target} · prompt {e.prompt.id} · run {short_id(e.run_id)}", style="dim"
-        ),
+        plain(f"{e.task} · {e.split} split on {e.target} · prompt {e.prompt.id} · run {short_id(e.run_id)}", "dim"),
         Text(),
-        Text(_sentence(e), style="bold"),
+        plain(_sentence(e), "bold"),
     ]
     if e.by_label:
         parts += [Text(), _labels(e)]
@@ -47,7 +45,7 @@ def _sentence(e: Evaluation) -> str:
 
 
 def _labels(e: Evaluation) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table = listing()
     table.add_column("EXPECTED", no_wrap=True, overflow="ellipsis", max_width=30)
     for name in ("EXAMPLES", "SCORE", "95 % INTERVAL", "ANSWERED SO"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -59,7 +57,7 @@ def _labels(e: Evaluation) -> Table:
 
 
 def _failures(e: Evaluation) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table = listing()
     table.add_column("INPUT", overflow="ellipsis", no_wrap=True, ratio=1)
     table.add_column("EXPECTED", no_wrap=True, overflow="ellipsis", max_width=18)
     table.add_column("ANSWERED", no_wrap=True, overflow="ellipsis", max_width=18)

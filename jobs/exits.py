@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -40,6 +41,10 @@ def ended(command: Callable[[], object]) -> int:
         # Standard error is for our own lines: libraries' warnings and last-resort logging would drown them.
         warnings.simplefilter("ignore")
         logging.getLogger().addHandler(logging.NullHandler())
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What an encoding cannot hold is printed as an escape, which in JSON stands for the same character.
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = command()
         sys.stdout.flush()

@@ -1,13 +1,19 @@
-"""Ctrl-C and SIGTERM: first a clean end after the step in hand, then an end at once. Both leave a run to resume."""
+"""Ctrl-C and SIGTERM: a run ends after the step in hand, the second time at once; a measurement ends at once."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
-from langgraph.runtime import RunControl
+from ..errors import RunInterrupted
+
+if TYPE_CHECKING:
+    from langgraph.runtime import RunControl
+
+T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -16,9 +22,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def interruptible(control: RunControl, say: Callable[[str], None]) -> Iterator[None]:
     """While it is open, a signal asks `control` to drain; the next one cancels the task that opened it.
 
-    `say` is told what happens. A third signal ends the process as if nobody listened.
+    `say` is told what happens. A third signal ends the process as if nobody listened. Either way the run is left
+    for `resume`.
     """
-    loop = asyncio.get_running_loop()
     task = asyncio.current_task()
 
     def stop() -> None:
@@ -27,17 +33,39 @@ def interruptible(control: RunControl, say: Callable[[str], None]) -> Iterator[N
             say("stopping: the step in hand ends first, then the run stops. Again to stop at once.")
         elif task is not None:
             say("stopping at once")
-            _let_go(loop)
+            _let_go()
             task.cancel()
 
-    for number in SIGNALS:
-        loop.add_signal_handler(number, stop)
+    _listen(stop)
     try:
         yield
     finally:
-        _let_go(loop)
+        _let_go()
 
 
-def _let_go(loop: asyncio.AbstractEventLoop) -> None:
+def measured(measurement: Coroutine[object, object, T]) -> T:
+    """The result of a measurement, which a signal ends at once; what was answered by then is kept.
+
+    Raises RunInterrupted.
+    """
+
+    async def go() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        _listen(task.cancel)
+        return await measurement
+
+    try:
+        return asyncio.run(go())
+    except asyncio.CancelledError:
+        raise RunInterrupted("stopped; the same command goes on, and what was answered is free") from None
+
+
+def _listen(stop: Callable[[], object]) -> None:
     for number in SIGNALS:
-        loop.remove_signal_handler(number)
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+def _let_go() -> None:
+    for number in SIGNALS:
+        asyncio.get_running_loop().remove_signal_handler(number)

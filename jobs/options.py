@@ -11,7 +11,7 @@ TaskArgument = Annotated[
     str,
     typer.Argument(
         metavar="TASK",
-        help="A built-in task (reviews, headlines, languages, tickets), a task.yaml or its folder, a data file "
+        help="A built-in task (languages, headlines, reviews, tickets), a task.yaml or its folder, a data file "
         "(.csv, .tsv, .jsonl, .parquet), or bbh:NAME, gsm8k, formula from a data folder.",
         show_default=False,
     ),
@@ -89,13 +89,6 @@ AskAboveOption = Annotated[
     float, typer.Option("--ask-above", metavar="USD", min=0.0, help="Ask first where it may cost more than this.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-
-
-def task_source(task: str) -> str:
-    """The task as it is stored with a run: files by their absolute path, so that `resume` works from any folder."""
-    path = Path(task).expanduser()
-    looks_like_file = path.suffix or "/" in task
-    return str(path.absolute()) if path.exists() and looks_like_file else task
 
 
 def task_options(

@@ -1,13 +1,16 @@
-"""Where things are printed, and making any text fit to be printed."""
+"""Where things are printed, what tables look like, and making any text fit to be printed."""
 
 from __future__ import annotations
 
 import json
 import re
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 WIDEST = 100
 """Columns: beyond that lines become hard to read."""
@@ -39,8 +42,9 @@ def notice(text: str) -> None:
 
 
 def print_json(document: dict[str, Any]) -> None:
-    """One JSON document on standard output."""
-    print(json.dumps(document, ensure_ascii=False, indent=2))
+    """One JSON document on standard output, with control characters in its texts as escapes."""
+    text = json.dumps(document, ensure_ascii=False, indent=2)
+    print(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def printable(text: str) -> str:
@@ -64,3 +68,51 @@ def short_id(run_id: str) -> str:
 def counted(n: int, noun: str) -> str:
     """`1 candidate`, `6 candidates`."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def plain(text: str, style: str = "") -> Text:
+    """`text` to be printed as it is: nothing in it is taken for markup or steers the terminal."""
+    return Text(printable(text), style=style)
+
+
+def add(table: Table, *cells: str, style: str = "") -> None:
+    """Add a row of `plain` texts."""
+    table.add_row(*(plain(cell, style) for cell in cells))
+
+
+def figures() -> Table:
+    """A table of a name, a figure and a remark per line."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(min_width=8, no_wrap=True)
+    table.add_column(min_width=5, no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
+def facts() -> Table:
+    """A table of a name and a sentence per line."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(min_width=8, no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
+def listing() -> Table:
+    """A table with a line of headings and no frame; its columns are for the caller to add."""
+    return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+
+
+def marked_lines() -> Table:
+    """A table of a short mark and a text per line; long texts are wrapped behind the mark."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=3, justify="right")
+    table.add_column(overflow="fold")
+    return table
+
+
+def bullets(notes: Sequence[str]) -> Table:
+    """Sentences as a list."""
+    table = marked_lines()
+    for note in notes:
+        add(table, "-", note)
+    return table

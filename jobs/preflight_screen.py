@@ -5,11 +5,9 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from .output import one_line
+from .output import add, bullets, facts, one_line
 from .preflight_result import Preflight
-from .progress_words import first_look_lines
-from .provider import who_sees
-from .screen import add, bullets, facts
+from .progress_words import first_look_lines, who_sees
 
 MOST_LABELS = 12
 

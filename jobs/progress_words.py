@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .output import counted, one_line, printable
-from .provider import who_sees
+from ..models.names import parse_model, web_address
+from .output import counted, one_line
 
 MOST_ORIGINS = 4
 """Kinds of candidates named when an iteration starts."""
 MOST_FAILURES = 3
 """Failed calls that are spelled out; later ones are only counted."""
+_HERE = {"127.0.0.1", "localhost", "::1", "0.0.0.0", "this machine"}  # noqa: S104 - compared with, not bound to
 
 
 def plan_lines(
@@ -40,6 +41,25 @@ def plan_lines(
     return [*lines, who_sees(target, base_url, agent)]
 
 
+def who_sees(target: str, base_url: str | None, agent: str | None = None) -> str:
+    """One sentence on where the examples go; for the embedded model, that they stay."""
+    hosts = dict.fromkeys(_host(name, base_url) for name in (target, agent) if name)
+    away = [host for host in hosts if host not in _HERE]
+    if not away:
+        return f"target: {target}; the examples do not leave this machine"
+    return f"target: {target}; the examples will be seen by {' and '.join(away)}"
+
+
+def _host(name: str, base_url: str | None) -> str:
+    """The host of an address, the host or provider of a model. A name of another form is the caller's own code."""
+    address = web_address(name)
+    if address is not None:
+        return address.hostname or name
+    if name != "local" and (":" not in name or name.startswith("python:")):
+        return "your own code"
+    return parse_model(name, base_url).host
+
+
 @dataclass
 class Narrator:
     """Turns a run's events into lines, keeping what one line needs of the events before it."""
@@ -57,7 +77,7 @@ class Narrator:
     def lines(self, event: str, fields: Mapping[str, Any]) -> list[str]:
         """The lines for an event; none for an event that says nothing new to a person."""
         tell = getattr(self, f"_{event}", None)
-        return [printable(line) for line in tell(fields)] if tell else []
+        return [one_line(line, None) for line in tell(fields)] if tell else []
 
     def _created(self, e: Mapping[str, Any]) -> list[str]:
         settings = e["settings"]

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..traces.result import PromptContent
-from .output import counted, one_line, printable
+from .output import counted, marked_lines, one_line, printable
 
 KEPT_AROUND = 2
 """Unchanged lines shown before and after a change."""
@@ -40,7 +40,7 @@ def diff(before: PromptContent, after: PromptContent) -> list[Line]:
     names = list(dict.fromkeys([*before.components, *after.components]))
     for name in names:
         if len(names) > 1:
-            lines.append(Line("…", f"{name}:"))
+            lines.append(Line("…", f"{one_line(name)}:"))
         old, new = (printable(p.components.get(name, "")).splitlines() for p in (before, after))
         lines += _changes(old, new)
     if before.demos or after.demos:
@@ -52,9 +52,7 @@ def diff(before: PromptContent, after: PromptContent) -> list[Line]:
 
 def diff_table(lines: Sequence[Line]) -> Table:
     """The diff as it is shown: signs in a column of their own, long lines wrapped behind them."""
-    table = Table.grid(padding=(0, 1))
-    table.add_column(width=3, justify="right")
-    table.add_column(overflow="fold")
+    table = marked_lines()
     for line in lines:
         style = _STYLES[line.sign]
         text = Text(line.text, style=style, no_wrap=line.whole, overflow="ellipsis" if line.whole else "fold")

@@ -100,6 +100,8 @@ def _parse(name: str, text: str) -> Prompt:
             known = _FileDemo.model_fields if first["loc"][0] == "demos" else _PromptFile.model_fields
             hint = nearest(str(first["loc"][-1]), known) or f" Known: {', '.join(known)}."
         raise TaskError(f"{parsed.where(first['loc'])}: {field}: {first['msg']}.{hint}") from None
+    if not content.demos and not any(text.strip() for text in content.components.values()):
+        raise TaskError(f"{name} is empty: a prompt is at least one sentence of instruction.")
     demos = tuple(
         Demo(example_id=d.example_id or f"{name} demo {number}", input=d.input, output=d.output, metadata=d.metadata)
         for number, d in enumerate(content.demos, start=1)

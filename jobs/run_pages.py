@@ -11,8 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..traces.rows import Call, Decision, Run, StoredPrompt
-from .output import counted, one_line, printable, short_id
-from .screen import add, facts
+from .output import add, counted, facts, listing, one_line, printable, short_id
 
 DAY = 86_400
 _SUMMED_UP = {"screened out": False, "not measured": True}
@@ -24,10 +23,9 @@ def run_name(run: Run) -> str:
     return run.alias or short_id(run.id)
 
 
-def runs_table(runs: Sequence[Run], now: float | None = None) -> Table:
+def runs_table(runs: Sequence[Run]) -> Table:
     """One line per run: name, task, strategy, what came of it, gain, minutes, when."""
-    now = time.time() if now is None else now
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table = listing()
     for name in ("RUN", "TASK", "STRATEGY", "STATUS", "GAIN", "MIN", "WHEN"):
         right = name in ("GAIN", "MIN")
         table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
@@ -42,7 +40,7 @@ def runs_table(runs: Sequence[Run], now: float | None = None) -> Table:
             status_words(run),
             "" if gain is None else f"{gain:+.2f}",
             f"{run.seconds / 60:.1f}",
-            _when(run.created_at, now),
+            _when(run.created_at),
         )
     return table
 
@@ -55,8 +53,8 @@ def status_words(run: Run) -> str:
     return run.result.get("verdict") or ("measured" if score is None else f"scored {score:.2f}")
 
 
-def _when(then: float, now: float) -> str:
-    age = now - then
+def _when(then: float) -> str:
+    age = time.time() - then
     if age < 90:
         return "just now"
     if age < 5400:
@@ -88,7 +86,7 @@ def unfinished_page(run: Run, calls: Sequence[Call], decisions: Sequence[Decisio
 
 def course_table(decisions: Sequence[Decision], prompts: Mapping[str, StoredPrompt]) -> RenderableType:
     """Every candidate's verdict; those that never raced share a line per iteration."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table = listing()
     table.add_column("ITER", justify="right", no_wrap=True)
     table.add_column("CANDIDATE", no_wrap=True, overflow="ellipsis", max_width=28)
     table.add_column("VERDICT", no_wrap=True)
@@ -99,8 +97,8 @@ def course_table(decisions: Sequence[Decision], prompts: Mapping[str, StoredProm
             stored = prompts.get(decision.prompt_id)
             origin = stored.origin if stored else decision.prompt_id
             style = "green" if decision.verdict == "accepted" else ""
-            cells = (str(iteration), one_line(origin, 28), decision.verdict, one_line(decision.reason, None))
-            table.add_row(*(Text(cell, style=style) for cell in cells))
+            reason = one_line(decision.reason, None)
+            add(table, str(iteration), one_line(origin, 28), decision.verdict, reason, style=style)
         for verdict, explained in _SUMMED_UP.items():
             reasons = [d.reason for d in members if d.verdict == verdict]
             if reasons:

@@ -6,7 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ..errors import ModelSetupError, nearest
 from ..settings import secret
@@ -164,13 +164,19 @@ def _require(module: str, message: str) -> None:
         raise ModelSetupError(message)
 
 
-def _checked_url(url: str) -> str:
+def web_address(url: str) -> SplitResult | None:
+    """The parts of an http(s) address with a host; None for anything else."""
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
-        valid, parts = False, None
-    if not valid or parts is None:
+        return None
+    return parts if valid else None
+
+
+def _checked_url(url: str) -> str:
+    parts = web_address(url)
+    if parts is None:
         raise ModelSetupError("the base URL should look like http://host:port/v1")
     if parts.username or parts.password:
         raise ModelSetupError("the base URL holds a password: put the key into OPENAI_API_KEY instead")

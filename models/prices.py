@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import cache
 from pathlib import Path
@@ -40,11 +41,6 @@ def price(name: ModelName | str) -> tuple[float, float] | None:
     return next((known[spelling] for spelling in names if spelling in known), None)
 
 
-def price_date() -> str:
-    """The date of the built-in table, as YYYY-MM-DD."""
-    return str(yaml.safe_load(TABLE.read_text())["date"])
-
-
 def _spellings(name: ModelName | str) -> list[str]:
     if isinstance(name, str):
         return [name]
@@ -61,6 +57,6 @@ def _table(path: str, _changed: int) -> dict[str, tuple[float, float]]:
         form = "'prices: {openai:MODEL: [INPUT, OUTPUT]}' in US dollars per million tokens"
         reason = " ".join(str(error).split())[:200]
         raise ModelSetupError(f"price table {path} cannot be read; it should say {form} ({reason})") from error
-    if any(value < 0 for row in table.values() for value in row):
-        raise ModelSetupError(f"price table {path}: a price is negative")
+    if not all(0 <= value < math.inf for row in table.values() for value in row):
+        raise ModelSetupError(f"price table {path}: a price is negative or no number")
     return table

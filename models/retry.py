@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -34,19 +35,21 @@ async def call_with_retries(
     policy: RetryPolicy,
     *,
     rng: np.random.Generator,
+    reserve: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> T:
     """The result of the first attempt that succeeds.
 
     `TransientModelError` and an attempt's time-out are retried, everything else is raised at once. Raises
-    ModelError when attempts or deadline run out. Cancelling it cancels the attempt under way.
+    ModelError when attempts or deadline run out. Each attempt runs within `reserve()`, whose own waiting is not part of
+    the attempt's time. Cancelling it cancels the attempt under way.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + policy.deadline
     for number in range(policy.attempts):
         wait = 0.0
         try:
-            async with asyncio.timeout(min(policy.timeout, max(0.0, end - loop.time()))):
+            async with reserve(), asyncio.timeout(min(policy.timeout, max(0.0, end - loop.time()))):
                 return await attempt()
         except TimeoutError:
             failure = f"no answer within {policy.timeout:g} s"

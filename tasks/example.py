@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +30,9 @@ class Example:
 
     @property
     def label(self) -> str:
-        """The expected answer as text."""
+        """The expected answer as text; JSON where it is a mapping or a list."""
+        if isinstance(self.expected, (Mapping, list, tuple)):
+            return json.dumps(self.expected, ensure_ascii=False, default=str)
         return str(self.expected)
 
 

@@ -45,12 +45,15 @@ def to_examples(rows: Sequence[Row], fields: Fields) -> tuple[Placed, ...]:
 
     An example without an `id` gets a short one made from its content, so that it keeps it when the file is
     reordered. Raises TaskError naming line and field: no such field, no input, no expected value, a duplicate id,
-    metadata that no row has.
+    metadata that no row has, text that is none.
     """
+    if fields.input == fields.expected:
+        raise TaskError(f"{rows[0].where}: '{fields.input}' cannot be both the input and the expected answer.")
     _check_metadata(rows, fields)
     names = dict.fromkeys(name for row in rows for name in row.values)
     drafts: list[tuple[str, str | None, Example]] = []
     for row in rows:
+        _check_characters(row)
         text = _input(row, fields, names)
         expected = _value(row, fields.expected, "expected", names)
         metadata = {
@@ -135,6 +138,16 @@ def _absent(value: Any) -> bool:
 
 def _taken(fields: Fields) -> set[str]:
     return {fields.input, fields.expected, *RESERVED}
+
+
+def _check_characters(row: Row) -> None:
+    """Raises TaskError for half of a surrogate pair, as JSON may spell it: no text that can be sent or stored."""
+    for name, value in row.values.items():
+        try:
+            f"{name}{value}".encode()
+        except UnicodeEncodeError as error:
+            half = error.object[error.start]
+            raise TaskError(f"{row.where}: field '{name}' holds {half!a}, half a character; mend the text.") from None
 
 
 def _check_metadata(rows: Sequence[Row], fields: Fields) -> None:

@@ -33,8 +33,9 @@ def read_text(path: Path) -> str:
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise _no_such_file(path) from error
-    except OSError as error:
-        raise TaskError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte in it
+        reason = getattr(error, "strerror", None) or error
+        raise TaskError(f"{path} cannot be read: {reason}") from error
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -81,6 +82,8 @@ def _jsonl(name: str, text: str) -> Iterator[Row]:
             raise TaskError(f"{where}: not JSON ({error.msg}, column {error.colno}).{hint}") from error
         except RecursionError as error:
             raise TaskError(f"{where}: JSON nested too deeply.") from error
+        except ValueError as error:
+            raise TaskError(f"{where}: a number of too many digits.") from error
         if not isinstance(values, dict):
             raise TaskError(f"{where}: expected a JSON object with fields, found {type(values).__name__}.")
         yield Row(where, values)

@@ -14,6 +14,7 @@ from .fields import ID_FIELD, RESERVED, Fields, Placed, to_examples
 from .files import Row
 from .labels import found_labels
 from .metrics import AnyMetric, MetricSpec, metric_kind
+from .text_metrics import normal
 
 # In order of preference.
 _NOUNS = ("question", "message", "query", "sentence", "review", "utterance", "headline", "comment", "post", "email")
@@ -185,10 +186,10 @@ def _metric(answers: Sequence[Any], reasons: dict[str, str]) -> tuple[MetricSpec
 
 
 def _labels(texts: Sequence[str]) -> tuple[str, ...]:
-    """The different answers where they look like labels: few, short, repeated."""
+    """The different answers where they look like labels: few, short, repeated, more than a full stop."""
     labels = found_labels(texts)
     short = all(len(label) <= _LABEL_LENGTH and len(label.split()) <= _LABEL_WORDS for label in labels)
-    if not 2 <= len(labels) <= MOST_LABELS or not short:
+    if not 2 <= len(labels) <= MOST_LABELS or not short or not all(map(normal, labels)):
         return ()
     numbers = all(_NUMBER.fullmatch(label) for label in labels)
     # Few whole numbers, each often (0 and 1, grades), are classes; other numbers are quantities.

@@ -40,13 +40,14 @@ def _module(name: str, folders: list[Path]) -> ModuleType:
             return _from_file(name, file, folder)
     try:
         return importlib.import_module(name)
-    except Exception as error:  # an own module may fail in any way while it is imported
+    except (Exception, SystemExit) as error:  # an own module may fail in any way while it is imported
         raise TaskError(f"Module '{name}' cannot be imported: {type(error).__name__}: {error}") from error
 
 
 def _from_file(name: str, file: Path, folder: Path) -> ModuleType:
-    """The module of one file under a name of its own, so that two tasks' `my_metrics.py` stay apart."""
-    own_name = f"sage_spo_own_{digest(file)[:12]}_{name.rpartition('.')[2]}"
+    """The module of one file under a name of its own, so that two tasks' `my_metrics.py` stay apart, and so do what
+    a target answered before and after a change of its file."""
+    own_name = f"sage_spo_own_{digest(file, file.read_bytes())[:12]}_{name.rpartition('.')[2]}"
     spec = importlib.util.spec_from_file_location(own_name, file)
     if spec is None or spec.loader is None:
         raise TaskError(f"{file} cannot be imported as a Python module.")
@@ -55,7 +56,7 @@ def _from_file(name: str, file: Path, folder: Path) -> ModuleType:
     try:
         with _searched(folder):
             spec.loader.exec_module(module)
-    except Exception as error:  # as above
+    except (Exception, SystemExit) as error:  # as above
         del sys.modules[own_name]
         raise TaskError(f"{file} cannot be imported: {type(error).__name__}: {error}") from error
     return module

@@ -1,4 +1,4 @@
-"""Which labels a set of answers has."""
+"""Which labels a set of answers has, and which a task can have."""
 
 from __future__ import annotations
 
@@ -6,6 +6,18 @@ from collections import Counter
 from collections.abc import Iterable
 
 from .text_metrics import normal
+
+
+def labels_problem(labels: Iterable[str]) -> str:
+    """Why these cannot be a task's labels, in words; empty where they can."""
+    seen: set[str] = set()
+    for label in labels:
+        if not label.strip():
+            return "a label is empty"
+        if label.casefold() in seen:
+            return f"label '{label}' is given twice"
+        seen.add(label.casefold())
+    return ""
 
 
 def found_labels(answers: Iterable[object]) -> tuple[str, ...]:

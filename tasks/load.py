@@ -14,6 +14,7 @@ from .benchmarks import benchmark_names, benchmark_parts, is_benchmark
 from .fields import Placed, to_examples
 from .files import DATA_SUFFIXES, read_rows
 from .guess import guess
+from .labels import labels_problem
 from .metrics import AnyMetric, make_metric
 from .seed_prompt import SeedPrompt, check_locked, check_placeholders, make_seed_prompt
 from .shuffle import shuffled
@@ -50,7 +51,7 @@ def load_task(
 
     Raises TaskError naming file, line and field for anything that cannot be used.
     """
-    changes = {"metric": metric, "labels": tuple(labels) if labels is not None else None, "seed_prompt": seed_prompt}
+    changes = {"metric": metric, "labels": _labels(labels), "seed_prompt": seed_prompt}
     changes = {name: value for name, value in changes.items() if value is not None}
     if isinstance(source, Task):
         _no_fields(input, expected, "a task that is already made")
@@ -62,6 +63,35 @@ def load_task(
     return task if shuffle_labels is None else shuffled(task, shuffle_labels)
 
 
+def task_source(source: str | Path) -> str:
+    """What `source` names, in a form that can be stored: files by their absolute path, for any working folder.
+
+    Raises TaskError for a path that cannot be looked at.
+    """
+    if isinstance(source, str) and (not source or source in library_names() or is_benchmark(source)):
+        return source
+    path = Path(source).expanduser()
+    return str(path.absolute()) if _exists(path) else str(source)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # no right to look there, a name that is too long
+        raise TaskError(f"{str(path)[:200]} cannot be read: {error.strerror or error}") from error
+
+
+def _labels(given: Iterable[str] | None) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    if isinstance(given, str):
+        raise TaskError(f"labels: give a list of texts, not the text {given!r:.80}.")
+    labels = tuple(given)
+    if problem := labels_problem(labels):
+        raise TaskError(f"labels: {problem}.")
+    return labels
+
+
 def _parts(
     source: str | Path, input: str | None, expected: str | None, data: Path | None, known: Mapping[str, Any]
 ) -> Parts:
@@ -71,7 +101,10 @@ def _parts(
     if isinstance(source, str) and is_benchmark(source):
         _no_fields(input, expected, "a benchmark")
         return benchmark_parts(source, data or settings().data)
+    if not str(source):
+        raise _no_such("")
     path = Path(source).expanduser()
+    exists = _exists(path)
     if path.is_dir():
         if not (path / TASK_FILE).is_file():
             raise TaskError(f"Folder {path} holds no {TASK_FILE}; `sage-spo init FILE` writes one for a data file.")
@@ -80,7 +113,7 @@ def _parts(
         return _from_yaml(path, input, expected)
     if path.suffix.lower() in DATA_SUFFIXES:
         return _from_data(path, input, expected, known)
-    if path.exists():
+    if exists:
         suffixes = ", ".join(DATA_SUFFIXES)
         raise TaskError(f"{path} is no task: a task is a {TASK_FILE}, a folder holding one, or data ({suffixes}).")
     raise _no_such(str(source))

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol, get_type_hints, runtime_checkable
+from typing import Any, Protocol, cast, get_type_hints
 
 from ..errors import ModelError, TaskError, nearest
 from .example import Example, Score
@@ -20,15 +20,11 @@ MetricSpec = str | Mapping[str, Any]
 """A metric by name, or as a mapping with its options."""
 
 
-@runtime_checkable
 class Metric(Protocol):
-    """Says how right one output is. `binary` is True where the value is always 0 or 1."""
+    """Says how right one output is."""
 
     @property
     def name(self) -> str: ...
-
-    @property
-    def binary(self) -> bool: ...
 
     def __call__(self, output: str, example: Example, /) -> Score: ...
 
@@ -46,11 +42,10 @@ class MetricError(TaskError, ModelError):
 
 @dataclass(frozen=True)
 class Own:
-    """A user's function `(output, example) -> float | Score`, its result checked."""
+    """A user's function or metric `(output, example) -> float | Score`, its result checked."""
 
     function: Callable[[str, Example], Any]
     name: str
-    binary: bool = False
 
     def __call__(self, output: str, example: Example) -> Score:
         where = f"Metric '{self.name}' on example '{example.id}'"
@@ -95,12 +90,14 @@ def make_metric(
 ) -> Metric:
     """The metric that `spec` describes.
 
-    `spec`: a built-in name; `{"name": ..., option: value}`; `"module:function"` or `{"function": "module:function",
-    "binary": bool}` for an own one (looked for in `folder` first); or a ready Metric or function.
+    `spec`: a built-in name; `{"name": ..., option: value}`; `"module:function"` or `{"function": "module:function"}`
+    for an own one (looked for in `folder` first); or a ready Metric or function.
     `labels` are what `label` looks for. Raises TaskError naming what is wrong with it.
     """
     if not isinstance(spec, str | Mapping):
-        return spec if isinstance(spec, Metric) else _own(spec, getattr(spec, "__name__", "function"), {})
+        if isinstance(spec, (Own, *_BUILT_IN.values())):
+            return cast(Metric, spec)
+        return _own(spec, getattr(spec, "name", getattr(spec, "__name__", "function")), {})
     options = {"function": spec} if isinstance(spec, str) and ":" in spec else spec
     options = {"name": options} if isinstance(options, str) else dict(options)
     if "function" in options:
@@ -109,7 +106,7 @@ def make_metric(
     name = options.pop("name", None)
     if name is None:
         raise TaskError("The metric has no name; write metric: exact, or metric: {name: numeric, tolerance: 0.01}.")
-    if name not in _BUILT_IN:
+    if not isinstance(name, str) or name not in _BUILT_IN:
         known = ", ".join(_BUILT_IN)
         raise TaskError(
             f"Unknown metric '{name}'.{nearest(str(name), _BUILT_IN)} Known: {known}, or your own as module:function."
@@ -126,22 +123,21 @@ def metric_kind(spec: AnyMetric) -> str:
 
 def expected_problem(metric: Metric, expected: Any) -> str:
     """Why `expected` can never be answered right under `metric`, in words; empty where it can."""
-    check = getattr(metric, "problem", None)
+    check = getattr(metric.function if isinstance(metric, Own) else metric, "problem", None)
     return str(check(expected)) if callable(check) else ""
 
 
 def _own(function: Any, name: str, options: dict[str, Any]) -> Metric:
     if not callable(function):
         raise TaskError(f"Metric '{name}' is not a function.")
-    binary = options.pop("binary", getattr(function, "binary", False))
     shown = options.pop("name", name)
-    _no_more(shown, options, ("function", "binary", "name"))
-    return Own(function, str(shown), bool(binary))
+    _no_more(shown, options, ("function", "name"))
+    return Own(function, str(shown))
 
 
 def _built_in(name: str, options: dict[str, Any], labels: tuple[str, ...]) -> Metric:
     kind = _BUILT_IN[name]
-    allowed = {field.name: field for field in fields(kind) if field.name not in ("name", "binary", "labels")}
+    allowed = {field.name: field for field in fields(kind) if field.name not in ("name", "labels")}
     _no_more(name, {key: value for key, value in options.items() if key not in allowed}, allowed)
     hints = get_type_hints(kind)
     checked = {key: _option(name, key, value, hints[key]) for key, value in options.items()}

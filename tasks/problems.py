@@ -30,11 +30,6 @@ class NearDuplicate:
     overlap: float
 
 
-def sizes(task: Task) -> dict[SplitName, int]:
-    """How many examples each split has."""
-    return {name: len(task.examples(name)) for name in SPLIT_NAMES}
-
-
 def near_duplicates(task: Task, threshold: float = 0.7, limit: int = 10_000) -> list[NearDuplicate]:
     """Pairs of examples across splits whose inputs overlap by at least `threshold`, the `limit` closest, best first.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from .fields import Placed
 from .files import read_rows
 from .guess import Guess, guess
-from .metrics import AnyMetric
+from .metrics import AnyMetric, metric_names
 from .splits import LEAST, Shares, split_sizes
 from .text_metrics import normal
 
@@ -75,7 +75,7 @@ def _yaml(name: str, file: str, guessed: Guess, warnings: Sequence[str]) -> str:
         f"examples: {_flow(file)}",
         f"# input: {reasons['input']}; expected: {reasons['expected']}; metadata: all others, to see which fail.",
         f"fields: {{input: {_flow(fields.input)}, expected: {_flow(fields.expected)}, metadata: {_flow(metadata)}}}",
-        f"# {reasons['metric']}. Others: exact, label, numeric, contains, regex, f1, json, or an own module:function.",
+        f"# {reasons['metric']}. Others: {', '.join(metric_names())}, or an own module:function.",
         f"metric: {_flow(guessed.metric)}",
     ]
     if guessed.labels:

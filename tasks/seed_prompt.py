@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from ..errors import TaskError, nearest
 from .fields import Placed
 from .files import read_text
@@ -26,13 +28,24 @@ def make_seed_prompt(given: SeedPrompt, folder: Path | None = None) -> Prompt:
         return given
     demos: tuple[Demo, ...] = ()
     if isinstance(given, Mapping) and isinstance(given.get("components"), Mapping):
-        demos = tuple(Demo.model_validate(demo) for demo in given.get("demos", ()))
+        demos = _demos(given.get("demos", ()))
         given = given["components"]
     parts = {"system": given} if isinstance(given, str) else dict(given)
     components = {name: _text(name, part, folder or Path.cwd()) for name, part in parts.items()}
     if not any(text.strip() for text in components.values()):
         raise TaskError("The seed prompt is empty; write at least one sentence of instruction.")
     return Prompt(components=components, demos=demos)
+
+
+def _demos(given: Any) -> tuple[Demo, ...]:
+    if not isinstance(given, list | tuple):
+        raise TaskError(f"seed_prompt: demos must be a list of worked examples, not {given!r:.80}.")
+    try:
+        return tuple(Demo.model_validate(demo) for demo in given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise TaskError(f"seed_prompt: demos: {field}: {first['msg']}.".replace(": : ", ": ")) from None
 
 
 def _text(name: str, part: Any, folder: Path) -> str:

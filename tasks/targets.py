@@ -31,15 +31,19 @@ def make_target(
         if target.startswith(("http://", "https://")):
             return HttpTarget(target, task)
         if target.startswith(PYTHON):
-            return make_target(import_object(target.removeprefix(PYTHON)), task)
+            return _app(import_object(target.removeprefix(PYTHON)), task, target)
         name = check_model(target, base_url)
         if name.local:
             return EmbeddedTarget(name, task)
         return ChatTarget(name, task) if name.provider == "openai" else LangChainTarget(name, task)
-    if isinstance(target, Runnable):
-        return RunnableTarget(target, task)
-    if hasattr(target, "request") and hasattr(target, "aclose"):
-        return cast(Target, target)
-    if callable(target):
-        return CallableTarget(target, task)
-    raise ModelSetupError(f"a {type(target).__name__} cannot be a target: pass a name, a callable or a Runnable")
+    return _app(target, task)
+
+
+def _app(app: Any, task: Task, name: str | None = None) -> Target:
+    if isinstance(app, Runnable):
+        return RunnableTarget(app, task, name)
+    if hasattr(app, "request") and hasattr(app, "aclose"):
+        return cast(Target, app)
+    if callable(app):
+        return CallableTarget(app, task, name)
+    raise ModelSetupError(f"a {type(app).__name__} cannot be a target: pass a name, a callable or a Runnable")

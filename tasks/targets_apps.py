@@ -14,13 +14,13 @@ import json
 import time
 from collections.abc import Callable
 from typing import Any, get_type_hints
-from urllib.parse import urlsplit
 
 from langchain_core.runnables import Runnable
 
 from ..errors import ModelError, ModelSetupError, TransientModelError, nearest
 from ..models.client import ChatClient
 from ..models.failures import model_error
+from ..models.names import web_address
 from ..models.prices import price
 from ..seeding import digest
 from .example import Example
@@ -31,12 +31,16 @@ from .task import Task
 
 
 class AppTarget:
-    """What the apps have in common: a name, a price where one is known, bounds, and a fingerprint of what they see."""
+    """What the apps have in common: a name, a price where one is known, bounds, and a fingerprint of what they see.
+
+    `identity` tells apps of the same name apart.
+    """
 
     concurrency = 8
 
-    def __init__(self, name: str, app: Any, task: Task) -> None:
+    def __init__(self, name: str, app: Any, task: Task, identity: str | None = None) -> None:
         self.name = name
+        self._identity = identity or name
         self.price: tuple[float, float] | None = getattr(app, "price", None) or price(name)
         self.stochastic = task.output.temperature > 0
         self._task = task
@@ -44,7 +48,7 @@ class AppTarget:
     def request(self, prompt: Prompt, example: Example) -> Request:
         seen = {**_prompt(prompt), "input": example.input, "metadata": dict(example.metadata)}
         text = json.dumps(seen, ensure_ascii=False, sort_keys=True, default=str)
-        return bounded(digest(self.name, text), [text], self._task.output.max_tokens)
+        return bounded(digest(self._identity, text), [text], self._task.output.max_tokens)
 
     async def __call__(self, prompt: Prompt, example: Example, repeat: int) -> Output:
         started = time.monotonic()
@@ -68,8 +72,9 @@ class CallableTarget(AppTarget):
     `prompt`, as `function(prompt, example)` with the `Prompt`. It returns the answer's text.
     """
 
-    def __init__(self, function: Callable[..., Any], task: Task) -> None:
-        super().__init__(f"python:{_qualified(function)}", function, task)
+    def __init__(self, function: Callable[..., Any], task: Task, name: str | None = None) -> None:
+        qualified = f"python:{_qualified(function)}"
+        super().__init__(name or qualified, function, task, qualified)
         self._function = function
         self._wants_prompt = _first_parameter(function) == "prompt"
         call = getattr(function, "__call__", function)  # noqa: B004  an object's own __call__ may be asynchronous
@@ -97,8 +102,8 @@ class RunnableTarget(AppTarget):
     example's metadata. The answer is the reply's text: a string, a message, the last of `messages`, or `output`.
     """
 
-    def __init__(self, runnable: Runnable[Any, Any], task: Task) -> None:
-        super().__init__(f"runnable:{runnable.get_name()}", runnable, task)
+    def __init__(self, runnable: Runnable[Any, Any], task: Task, name: str | None = None) -> None:
+        super().__init__(name or f"runnable:{runnable.get_name()}", runnable, task)
         self._runnable: Any = runnable
         schema = getattr(runnable, "context_schema", None)
         self._context = set(get_type_hints(schema)) if schema is not None else None
@@ -127,8 +132,8 @@ class HttpTarget(AppTarget):
     `{"output": text}`."""
 
     def __init__(self, url: str, task: Task) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+        parts = web_address(url)
+        if parts is None or parts.username or parts.password:
             raise ModelSetupError("an HTTP target is named by its address, http://host:port/path, without a password")
         super().__init__(url, None, task)
         self._client = ChatClient(url, concurrency=self.concurrency)

@@ -46,7 +46,6 @@ class Exact:
     """1 when output and expected answer are the same but for case, white space and a final full stop."""
 
     name: str = "exact"
-    binary: bool = True
 
     def __call__(self, output: str, example: Example) -> Score:
         return verdict(normal(output) == normal(example.label), expected_but(example.label, output))
@@ -63,7 +62,6 @@ class Label:
     labels: tuple[str, ...]
     take: Literal["only", "last"] = "only"
     name: str = "label"
-    binary: bool = True
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -110,7 +108,6 @@ class Contains:
     """1 when the expected text stands somewhere in the output (case and white space aside)."""
 
     name: str = "contains"
-    binary: bool = True
 
     def __call__(self, output: str, example: Example) -> Score:
         right = normal(example.label) in normal(output)
@@ -129,7 +126,6 @@ class Regex:
     pattern: str | None = None
     ignore_case: bool = False
     name: str = "regex"
-    binary: bool = True
 
     def problem(self, expected: Any) -> str:
         """Why `expected` cannot be an expected answer, in words; empty where it can."""
@@ -159,7 +155,6 @@ class TokenF1:
     """Harmonic mean of precision and recall over words (case and punctuation aside), a real number in [0, 1]."""
 
     name: str = "f1"
-    binary: bool = False
 
     def __call__(self, output: str, example: Example) -> Score:
         wanted, got = Counter(_words(example.label)), Counter(_words(output))

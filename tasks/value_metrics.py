@@ -53,7 +53,6 @@ class Numeric:
     tolerance: float = 0.0
     relative: float = 0.0
     name: str = "numeric"
-    binary: bool = True
 
     def problem(self, expected: Any) -> str:
         """Why `expected` cannot be an expected answer, in words; empty where it can."""
@@ -80,7 +79,6 @@ class JsonFields:
     fields: tuple[str, ...] = ()
     tolerance: float = 0.0
     name: str = "json"
-    binary: bool = False
 
     def problem(self, expected: Any) -> str:
         """Why `expected` cannot be an expected answer, in words; empty where it can."""

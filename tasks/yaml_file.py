@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ..errors import TaskError, nearest
 from .fields import Fields
 from .files import read_text
+from .labels import labels_problem
 from .splits import Shares
 from .yaml_text import YamlText, parse_yaml
 
@@ -81,14 +82,16 @@ class TaskFile(_Section):
     @field_validator("labels")
     @classmethod
     def _different(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        seen: set[str] = set()
-        for label in labels or ():
-            if not label.strip():
-                raise ValueError("a label is empty")
-            if label.casefold() in seen:
-                raise ValueError(f"label '{label}' is given twice")
-            seen.add(label.casefold())
+        if problem := labels_problem(labels or ()):
+            raise ValueError(problem)
         return labels
+
+    @field_validator("seed_prompt", mode="before")
+    @classmethod
+    def _prompt(cls, seed: Any) -> Any:
+        if not isinstance(seed, dict):
+            raise ValueError("write a text, {file: prompt.md}, or components such as {system: ..., user: ...}")
+        return seed
 
 
 def _number_as_text(label: Any) -> Any:

@@ -52,7 +52,7 @@ class YamlText:
 def parse_yaml(name: str, text: str) -> YamlText:
     """The mapping that `text` spells; `name` is the file's, for messages.
 
-    Raises TaskError naming the line: not YAML, not a mapping, or a field given twice.
+    Raises TaskError naming the line: not YAML, not a mapping, a field given twice, or text that is none.
     """
     loader: _Loader | None = None
     try:
@@ -60,25 +60,40 @@ def parse_yaml(name: str, text: str) -> YamlText:
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise TaskError(f"{name} is not a mapping of fields such as 'name: tickets'.")
-        _check_twice(name, node)
+        _check(name, node, set())
         return YamlText(name, loader.construct_document(node), node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f" line {mark.line + 1}" if mark else ""
         raise TaskError(f"{name}{line}: not YAML ({error.problem}). Quote texts that hold ': ' or braces.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or number that cannot be
         raise TaskError(f"{name}: not YAML ({' '.join(str(error).split())}).") from error
+    except RecursionError as error:
+        raise TaskError(f"{name}: nested too deeply.") from error
     finally:
         if loader is not None:
             loader.dispose()
 
 
-def _check_twice(name: str, node: yaml.MappingNode) -> None:
-    seen: set[str] = set()
-    for key, value in node.value:
-        if isinstance(key, yaml.ScalarNode):
-            if key.value in seen:
-                raise TaskError(f"{name} line {key.start_mark.line + 1}: '{key.value}' is given twice.")
-            seen.add(key.value)
-        if isinstance(value, yaml.MappingNode):
-            _check_twice(name, value)
+def _check(name: str, node: yaml.Node, checked: set[int]) -> None:
+    """Raises TaskError for a field that is given twice, and for half of a surrogate pair, as an escape may spell it."""
+    if id(node) in checked:  # an alias
+        return
+    checked.add(id(node))
+    if isinstance(node, yaml.ScalarNode):
+        try:
+            node.value.encode()
+        except UnicodeEncodeError:
+            raise TaskError(f"{name} line {node.start_mark.line + 1}: a text holds half a character.") from None
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _check(name, item, checked)
+    elif isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise TaskError(f"{name} line {key.start_mark.line + 1}: '{key.value}' is given twice.")
+                seen.add(key.value)
+            _check(name, key, checked)
+            _check(name, value, checked)

@@ -43,7 +43,6 @@ class Answer:
     latency: float
     label_logprobs: Mapping[str, float] | None = None
     decoding: str = "text"
-    extra: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,6 @@ class Call:
     attempts: int
     cached: bool
     missing: bool
-    stage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,6 @@ class StoredPrompt:
     content: Mapping[str, Any]
     parents: tuple[str, ...] = ()
     origin: str = "seed"
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,6 @@ answers = sa.Table(
     sa.Column("latency", sa.Double),
     sa.Column("label_logprobs", Json),
     sa.Column("decoding", sa.Text),
-    sa.Column("extra", Json),
 )
 
 calls = sa.Table(
@@ -76,7 +75,6 @@ calls = sa.Table(
     sa.Column("attempts", sa.Integer),
     sa.Column("cached", sa.Boolean),
     sa.Column("missing", sa.Boolean),
-    sa.Column("stage", sa.Text),
     # Small rows with a long key: stored in key order, the key is not stored a second time in an index.
     sqlite_with_rowid=False,
 )
@@ -90,7 +88,6 @@ prompts = sa.Table(
     sa.Column("content", Json),
     sa.Column("parents", Json),
     sa.Column("origin", sa.Text),
-    sa.Column("note", sa.Text),
 )
 
 records = sa.Table(

@@ -160,7 +160,7 @@ def test_a_key_that_is_refused_ends_the_run_without_showing_it(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong-0123456789")
     with FakeServer(key="sk-right-0123456789") as server:
-        out, err = said(f"optimize reviews --target openai:fake --base-url {server.url}", capsys, 1)
+        out, err = said(f"optimize reviews --target openai:fake --base-url {server.url}", capsys, 2)
         assert len(server.log) < 60
     assert "sk-wrong" not in out + err
     assert "401" in err

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from sage_spo.jobs import doctor
+from sage_spo.jobs import commands_doctor as doctor
 from sage_spo.jobs.cli import main
 from sage_spo.tests.fakes.server import FakeServer
 

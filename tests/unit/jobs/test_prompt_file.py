@@ -58,7 +58,7 @@ def test_whatever_plain_text_would_lose_is_written_as_yaml(tmp_path: Path, one: 
     assert read_back(tmp_path, prompt_text(one)).id == one.id
 
 
-@given(st.text(min_size=1), st.lists(st.tuples(st.text(), st.text()), max_size=2))
+@given(st.text(min_size=1).filter(str.strip), st.lists(st.tuples(st.text(), st.text()), max_size=2))
 def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, text: str, demos: list[tuple[str, str]]) -> None:
     one = prompt(text, *demos)
     assert read_back(tmp_path_factory.mktemp("prompts"), prompt_text(one)).id == one.id

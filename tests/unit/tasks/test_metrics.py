@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sage_spo.errors import TaskError
 from sage_spo.tasks.example import Example, Score
-from sage_spo.tasks.metrics import AnyMetric, Metric, expected_problem, make_metric, metric_names
+from sage_spo.tasks.metrics import AnyMetric, expected_problem, make_metric, metric_names
 from sage_spo.tasks.value_metrics import last_number
 
 LABELS = ("billing", "refund", "refund request")
@@ -207,11 +207,10 @@ def test_an_expected_value_that_can_never_be_met_is_noticed(spec: AnyMetric, exp
 
 
 @pytest.mark.parametrize("name", metric_names())
-def test_metrics_say_whether_they_are_binary_and_can_travel(name: str) -> None:
+def test_metrics_know_their_name_and_can_travel(name: str) -> None:
     metric = make_metric(name, LABELS)
-    assert isinstance(metric, Metric)
     assert metric.name == name
-    assert metric.binary == (name not in ("f1", "json"))
+    assert make_metric(metric) is metric
     assert pickle.loads(pickle.dumps(metric)) == metric
 
 
@@ -231,7 +230,7 @@ def test_metrics_say_whether_they_are_binary_and_can_travel(name: str) -> None:
         ({"function": "math:sqroot"}, "Did you mean 'sqrt'?"),
         ({"function": "math"}, "module:name"),
         ({"function": "math:pi"}, "not a function"),
-        ({"function": "math:sqrt", "binray": True}, "Did you mean 'binary'?"),
+        ({"function": "math:sqrt", "nmae": "root"}, "Did you mean 'name'?"),
     ],
 )
 def test_a_metric_that_cannot_be_made_says_why(spec: AnyMetric, words: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from sage_spo.errors import ModelError, TaskError
 from sage_spo.tasks.example import Example, Score
-from sage_spo.tasks.metrics import make_metric
+from sage_spo.tasks.metrics import expected_problem, make_metric
 
 
 def test_an_own_metric_beside_the_task_may_import_its_neighbours(tmp_path: Path) -> None:
@@ -68,3 +68,24 @@ def test_an_own_metric_may_return_bools_numbers_or_scores() -> None:
     example = Example("e1", "", "y")
     assert make_metric(lambda output, example: output == "x")("x", example).value == 1.0
     assert make_metric(lambda output, example: Score(0.5, "so so"))("x", example) == Score(0.5, "so so")
+
+
+class Half:
+    """A metric as an object, with a check of the expected answers."""
+
+    name = "half"
+
+    def __call__(self, output: str, example: Example) -> float:
+        return 0.5 if output else 2.0
+
+    def problem(self, expected: Any) -> str:
+        return "" if expected else "nothing is expected"
+
+
+def test_an_own_metric_may_be_an_object_with_a_name_and_a_check() -> None:
+    metric = make_metric(Half())
+    assert metric.name == "half"
+    assert metric("x", Example("e1", "", "y")) == Score(0.5)
+    assert (expected_problem(metric, ""), expected_problem(metric, "y")) == ("nothing is expected", "")
+    with pytest.raises(ModelError, match="between 0 and 1"):
+        metric("", Example("e1", "", "y"))

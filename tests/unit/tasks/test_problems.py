@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sage_spo.tasks.example import Example
 from sage_spo.tasks.metrics import make_metric
-from sage_spo.tasks.problems import near_duplicates, sizes
+from sage_spo.tasks.problems import near_duplicates
 from sage_spo.tasks.prompt import Prompt
 from sage_spo.tasks.task import Task
 
@@ -30,10 +30,6 @@ def task(*splits: list[str]) -> Task:
 def overlap(one: str, other: str) -> float:
     first, second = (Counter(text.split()) + Counter(pairwise(text.split())) for text in (one, other))
     return (first & second).total() / (first | second).total()
-
-
-def test_sizes_count_every_split() -> None:
-    assert sizes(task(["a", "b"], ["c"], [], ["d"])) == {"search": 2, "holdout": 1, "test": 0, "preserve": 1}
 
 
 def test_a_changed_word_is_found_across_splits_only() -> None:

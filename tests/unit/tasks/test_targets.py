@@ -190,7 +190,19 @@ async def test_a_function_that_fails_costs_one_answer() -> None:
 async def test_a_function_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_app.py").write_text("def reply(messages, example):\n    return 'from a file'\n")
     monkeypatch.chdir(tmp_path)
-    assert await answer(make_target("python:my_app:reply", task())) == "from a file"
+    target = make_target("python:my_app:reply", task())
+    assert target.name == "python:my_app:reply"
+    assert await answer(target) == "from a file"
+
+
+def test_a_function_whose_file_was_changed_is_asked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    fingerprints = []
+    for text in ("'a'", "'b'", "'b'"):
+        (tmp_path / "my_app.py").write_text(f"def reply(messages, example):\n    return {text}\n")
+        target = make_target("python:my_app:reply", task())
+        fingerprints.append(target.request(task().seed_prompt, task().search[0]).fingerprint)
+    assert fingerprints[0] != fingerprints[1] == fingerprints[2]
 
 
 # LangChain and LangGraph

@@ -36,8 +36,8 @@ def triple() -> Callable[[int], Triple]:
         key = digest("call", number)
         logprobs = {"yes": -0.1 - number, "no": -2.5}
         return (
-            Answer(key, f"yes {number}", 100, 1, 0.25, logprobs, "label scoring", {"finish": "stop"}),
-            Call(RUN, key, "target", 0, 100, 1, 0.001, 1, False, False, "screen"),
+            Answer(key, f"yes {number}", 100, 1, 0.25, logprobs, "label scoring"),
+            Call(RUN, key, "target", 0, 100, 1, 0.001, 1, False, False),
             Record(RUN, digest("p")[:16], f"e{number}", 0, "search", key, 1.0, "yes", "right", 101, logprobs),
         )
 

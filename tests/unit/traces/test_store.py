@@ -24,7 +24,7 @@ PROMPT = digest("p")[:16]
 async def test_every_kind_of_row_comes_back_as_it_was(tmp_path: Path, triple: Callable[[int], Triple]) -> None:
     answer, call, record = triple(1)
     content = {"components": {"system": "Sag {labels} — ünïcødé 🙂"}, "demos": []}
-    prompt = StoredPrompt(RUN, PROMPT, 2, content, ("aa", "seed"), "edit", "why")
+    prompt = StoredPrompt(RUN, PROMPT, 2, content, ("aa", "seed"), "edit")
     decision = Decision(RUN, 2, 1, PROMPT, "champion", "accepted", "higher bound", {"p": 0.01, "wins": [3, 1]})
     missing = replace(record, repeat=1, score=None, output="", label_logprobs=None)
 
@@ -113,8 +113,8 @@ async def test_a_value_that_cannot_be_stored_is_refused_where_it_is_added(
     store: RunStore, run_row: Run, triple: Callable[[int], Triple]
 ) -> None:
     answer, call, _ = triple(1)
-    with pytest.raises(TypeError, match=r"Answer\.extra"):
-        store.add(replace(answer, extra={"client": object()}))
+    with pytest.raises(TypeError, match=r"Answer\.label_logprobs"):
+        store.add(replace(answer, label_logprobs={"client": object()}))  # type: ignore[dict-item]
     with pytest.raises(TypeError, match=r"Call\.key"):
         store.add(replace(call, key=None))  # type: ignore[arg-type]
     for no_row in ("text", run_row):

@@ -35,7 +35,6 @@ def upgrade() -> None:
         sa.Column("latency", sa.Double),
         sa.Column("label_logprobs", sa.Text),
         sa.Column("decoding", sa.Text),
-        sa.Column("extra", sa.Text),
     )
     op.create_table(
         "calls",
@@ -49,7 +48,6 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer),
         sa.Column("cached", sa.Boolean),
         sa.Column("missing", sa.Boolean),
-        sa.Column("stage", sa.Text),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -60,7 +58,6 @@ def upgrade() -> None:
         sa.Column("content", sa.Text),
         sa.Column("parents", sa.Text),
         sa.Column("origin", sa.Text),
-        sa.Column("note", sa.Text),
     )
     op.create_table(
         "records",

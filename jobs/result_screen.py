@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -10,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..traces.result import Case, Result
-from .output import counted, one_line, printable, short_id
+from .output import add, bullets, counted, facts, figures, one_line, plain, short_id
 from .prompt_diff import diff, diff_table
 
 _STYLES = {
@@ -24,9 +23,9 @@ _STYLES = {
 def result_screen(result: Result) -> RenderableType:
     """The whole screen of a finished run."""
     parts: list[RenderableType] = [
-        Text(_title(result), style="dim"),
+        plain(_title(result), "dim"),
         Text(),
-        Text(printable(result.sentence), style=_STYLES.get(result.verdict, "bold")),
+        plain(result.sentence, _STYLES.get(result.verdict, "bold")),
         Text(),
         *_prompt(result),
         Text(),
@@ -131,35 +130,3 @@ def _usd(usd: float, target: str, *, paid: int) -> str:
     if usd:
         return f"${usd:.2f}" if usd >= 0.1 else f"${usd:.4f}"
     return "$0" if target.split(":")[0] in ("local", "python") or not paid else "price unknown"
-
-
-def figures() -> Table:
-    """A table of a name, a figure and a remark per line."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(min_width=8, no_wrap=True)
-    table.add_column(min_width=5, no_wrap=True)
-    table.add_column(overflow="fold")
-    return table
-
-
-def facts() -> Table:
-    """A table of a name and a sentence per line."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(min_width=8, no_wrap=True)
-    table.add_column(overflow="fold")
-    return table
-
-
-def bullets(notes: Sequence[str]) -> Table:
-    """Sentences as a list."""
-    table = Table.grid(padding=(0, 1))
-    table.add_column(width=3, justify="right")
-    table.add_column(overflow="fold")
-    for note in notes:
-        add(table, "-", note)
-    return table
-
-
-def add(table: Table, *cells: str) -> None:
-    """Add a row of plain texts: nothing in them is taken for markup or steers the terminal."""
-    table.add_row(*(Text(printable(cell)) for cell in cells))

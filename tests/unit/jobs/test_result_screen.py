@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from sage_spo.jobs.screen import cost_words, result_screen
+from sage_spo.jobs.result_screen import cost_words, result_screen
 from sage_spo.traces.result import Case, PromptContent, Result
 
 SEED = PromptContent(id="seed", components={"system": "Classify the review as one of: {labels}."})
