@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 
 from ..errors import BudgetTooSmall
 from ..tasks.problems import near_duplicates
+from ..tasks.target import Target
 from ..tasks.task import Task
 from ..traces.rows import Record
 from .budget import Budget
 from .evaluator import Evaluator, Job
 from .panels import Panels
 from .power import examples_needed, smallest_certifiable_gain
+from .preservation import examples_to_show_harmless
 from .screening import log_probability
 
 EXAMPLES = 48
@@ -43,17 +45,34 @@ class Plan:
     notes: list[str] = field(default_factory=list)
 
 
-def plan(task: Task, budget: Budget, panels: Panels, *, certify: bool, alpha: float, block: int, holdout: int) -> Plan:
+def plan(
+    task: Task,
+    target: Target,
+    budget: Budget,
+    panels: Panels,
+    *,
+    certify: bool,
+    alpha: float,
+    block: int,
+    holdout: int,
+    max_regression: float,
+) -> Plan:
     """What the budget buys. Raises BudgetTooSmall where it cannot pay certification plus one race."""
     certification = 2 * len(task.test) if certify else 0
-    race = 2 * (panels.size + min(block, len(task.search) - panels.size) + len(task.holdout[:holdout]))
+    look = min(EXAMPLES, len(task.search)) + min(AA_EXAMPLES, len(task.search))
+    one_side = panels.size + min(block, len(task.search) - panels.size) + len(task.holdout[:holdout])
+    race = look + 2 * (one_side + len(task.preserve))
+    for unit, limit in budget.limits().items():
+        if unit not in ("target_calls", "tokens", "usd"):
+            continue
+        each = _most_per_call(task, target, unit)
+        if limit < each * (certification + race):
+            parts = f"{certification} calls for certification on {len(task.test)} test examples, {race} for one race"
+            raise BudgetTooSmall(
+                f"budget: {unit}={limit:g} is too small to conclude anything. This task needs at least "
+                f"{each * (certification + race):.6g} ({parts}). Raise it, or leave certification out (--no-certify)."
+            )
     total = budget.target_calls
-    if total is not None and total < certification + race:
-        need = f"{certification} for certification on {len(task.test)} test examples, {race} for one race"
-        raise BudgetTooSmall(
-            f"budget: target_calls={total} is too small to conclude anything. This task needs at least "
-            f"{certification + race} ({need}). Raise it, or leave certification out (--no-certify)."
-        )
     smallest = smallest_certifiable_gain(len(task.test), alpha)
     sizes = {name: len(task.examples(name)) for name in ("search", "holdout", "test", "preserve")}
     return Plan(
@@ -63,8 +82,29 @@ def plan(task: Task, budget: Budget, panels: Panels, *, certify: bool, alpha: fl
         search=math.inf if total is None else total - certification,
         alpha=alpha,
         smallest_gain=smallest,
-        notes=_notes(task, smallest, alpha) if certify else [],
+        notes=[*(_notes(task, smallest, alpha) if certify else []), *_preserve_notes(task, max_regression)],
     )
+
+
+def _most_per_call(task: Task, target: Target, unit: str) -> float:
+    """What one call with the seed prompt takes of a limit at most, on the average of some examples."""
+    if unit == "target_calls":
+        return 1.0
+    price = target.price or (0.0, 0.0)
+    bounds = [target.request(task.seed_prompt, example) for example in task.search[:EXAMPLES]]
+    if unit == "tokens":
+        return sum(b.max_input_tokens + b.max_output_tokens for b in bounds) / len(bounds)
+    return sum(b.max_input_tokens * price[0] + b.max_output_tokens * price[1] for b in bounds) / 1e6 / len(bounds)
+
+
+def _preserve_notes(task: Task, max_regression: float) -> list[str]:
+    least = examples_to_show_harmless(max_regression)
+    if not task.preserve or len(task.preserve) >= least:
+        return []
+    return [
+        f"preserve has {len(task.preserve)} examples: too few to show that a candidate is harmless, so none can be "
+        f"accepted. It takes at least {least} that the prompt handles (or a larger max_regression)."
+    ]
 
 
 def _notes(task: Task, smallest: float, alpha: float) -> list[str]:
@@ -106,7 +146,7 @@ async def take_first_look(evaluator: Evaluator, panels: Panels) -> FirstLook:
     examples = (*panels.measured, *panels.demo_pool)[:EXAMPLES]
     await evaluator.measure(Job(seed, examples), Job(seed, examples[:AA_EXAMPLES], repeat=1))
     records = evaluator.records(seed.id, "search")
-    known = await evaluator.calls.store.answers([r.key for r in records[:1]])
+    known = await evaluator.calls.store.answers([r.key for r in records if r.score is not None][:1])
     decoding = next((answer.decoding for answer in known.values()), "text")
     first, again = ([r for r in records if r.repeat == repeat] for repeat in (0, 1))
     return first_look(evaluator.task, first, again, decoding)

@@ -77,12 +77,14 @@ async def prepare(state: RunState, runtime: Runtime[Context]) -> Update:
     try:
         planned = plan(
             session.task,
+            session.evaluator.target,
             session.ledger.budget,
             session.panels,
             certify=session.settings.certify,
             alpha=spent_alpha(uses + 1),
             block=session.settings.validation().block,
             holdout=session.settings.validation().holdout,
+            max_regression=session.settings.validation().max_regression,
         )
     except BudgetTooSmall as error:
         session.emit("budget_too_small", message=str(error))

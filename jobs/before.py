@@ -70,12 +70,14 @@ async def survey(task: Task, settings: RunSettings, *, alias: str | None = None)
         raise UsageError(f"--run: there is a run '{alias}' already ({taken[alias]}): resume it, or choose another name")
     planned = plan(
         task,
+        target,
         limits,
         Panels.draw(task, settings.seed),
         certify=settings.certify,
         alpha=spent_alpha(uses + 1),
         block=settings.validation().block,
         holdout=settings.validation().holdout,
+        max_regression=settings.validation().max_regression,
     )
     fields = asdict(planned)
     fields |= {

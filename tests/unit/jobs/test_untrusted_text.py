@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from sage_spo.graphs.run_settings import RunSettings
 from sage_spo.jobs.cli import main
 from sage_spo.jobs.evaluation_result import Evaluation, Failure, LabelScore
 from sage_spo.jobs.evaluation_screen import evaluation_screen
+from sage_spo.jobs.exits import ended
 from sage_spo.jobs.output import print_json, printable
 from sage_spo.jobs.preflight_result import Preflight, Twins
 from sage_spo.jobs.preflight_screen import preflight_screen
@@ -184,28 +185,32 @@ def test_progress_prints_it_literally(terminal: bool) -> None:
 
 
 def test_json_holds_every_character_and_prints_none_that_steers(capsys: pytest.CaptureFixture[str]) -> None:
-    print_json({"text": EVIL, "half": "\ud83d"[:0] + "ä"})
+    print_json({"text": EVIL + "ä"})
     text = capsys.readouterr().out
     assert text == printable(text)
-    assert json.loads(text)["text"] == EVIL
+    assert json.loads(text)["text"] == EVIL + "ä"
 
 
-async def test_a_prompt_is_printed_whole_into_a_file_and_cleaned_on_a_terminal(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_half_a_character_is_printed_as_an_escape(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(lambda: print_json({"text": "\ud83d"})) == 0
+    assert json.loads(capsys.readouterr().out) == {"text": "\ud83d"}
+
+
+def test_a_prompt_is_printed_whole_into_a_file_and_cleaned_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     only = PromptContent(id="p", components={"system": f"a {EVIL} b"})
-    store = await RunStore.open(installation().home)
-    await store.create_run(replace(STORED, status="finished", result=result(only).model_dump(mode="json")))
-    await store.close()
 
-    import asyncio
+    async def stored() -> None:
+        store = await RunStore.open(installation().home)
+        await store.create_run(replace(STORED, status="finished", result=result(only).model_dump(mode="json")))
+        await store.close()
 
-    def shown() -> str:
-        assert main(["show", RUN, "--prompt"]) == 0
-        return capsys.readouterr().out
-
-    assert EVIL in await asyncio.to_thread(shown)
+    asyncio.run(stored())
+    assert main(["show", RUN, "--prompt"]) == 0
+    assert capsys.readouterr().out == f"a {EVIL} b\n"
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    cleaned = await asyncio.to_thread(shown)
+    assert main(["show", RUN, "--prompt"]) == 0
+    cleaned = capsys.readouterr().out
     assert SAID in cleaned
     assert cleaned == printable(cleaned)
