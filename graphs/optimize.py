@@ -13,6 +13,7 @@ from ..evaluation.evaluator import Job
 from ..evaluation.preflight import plan, take_first_look
 from ..evaluation.shrinkage import shrunken_estimates
 from ..evaluation.spending import spent_alpha
+from .closing import closing
 from .outcome import outcome
 from .registry import STRATEGIES, strategy
 from .search_loop import leader
@@ -26,13 +27,13 @@ RECURSION_LIMIT = 100_000
 def build(checkpointer: Any = None) -> Graph:
     """The whole graph, every registered strategy a subgraph of it."""
     builder = StateGraph(RunState, context_schema=Context, input_schema=OptimizeInput, output_schema=OptimizeOutput)
-    builder.add_node("prepare", prepare)
-    builder.add_node("preflight", preflight)
+    builder.add_node("prepare", closing(prepare))
+    builder.add_node("preflight", closing(preflight))
     for name, entry in STRATEGIES.items():
         builder.add_node(name, entry.build())
         builder.add_edge(name, "certify")
-    builder.add_node("certify", certify_winner)
-    builder.add_node("publish", publish)
+    builder.add_node("certify", closing(certify_winner))
+    builder.add_node("publish", closing(publish))
     builder.add_edge(START, "prepare")
     builder.add_conditional_edges("prepare", _after_prepare)
     builder.add_conditional_edges("preflight", _after_preflight, ["publish", *STRATEGIES])

@@ -12,6 +12,7 @@ from ..agents.operators import Situation, sentences
 from ..evaluation.shrinkage import choose, shrunken_estimates
 from ..tasks.prompt import Prompt
 from ..traces.rows import Decision
+from .closing import closing
 from .session import Session, open_session
 from .state import Context, Graph, RunState, Update
 
@@ -28,8 +29,8 @@ class Propose(Protocol):
 def build_loop(propose: Propose) -> Graph:
     """A strategy's subgraph: `propose` fills `candidates` (or sets `stop`), `validate` measures them."""
     builder = StateGraph(RunState, context_schema=Context)
-    builder.add_node("propose", propose)
-    builder.add_node("validate", validate)
+    builder.add_node("propose", closing(propose))
+    builder.add_node("validate", closing(validate))
     builder.add_edge(START, "propose")
     builder.add_conditional_edges("propose", _after_propose)
     builder.add_conditional_edges("validate", _after_validate)
