@@ -8,7 +8,7 @@ from langgraph.graph.state import CompiledStateGraph
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-DEFAULT_TASK = "languages"
+DEFAULT_TASK = "headlines"
 DEFAULT_STRATEGY = "random"
 
 
@@ -20,7 +20,7 @@ class OptimizeInput(TypedDict, total=False):
         Field(
             default=DEFAULT_TASK,
             title="Task",
-            description="A built-in task (languages, reviews, headlines, tickets), a task.yaml or a data file.",
+            description="A built-in task (headlines, languages, reviews, tickets), a task.yaml or a data file.",
         ),
     ]
     strategy: Annotated[

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,7 @@ from ..tasks.task import Task
 from ..traces.result import Result
 from ..traces.rows import Run
 from ..traces.store import RunStore
-
-Listener = Callable[[str, dict[str, Any]], None]
+from .measuring import Listener
 
 
 def optimize(
@@ -106,11 +106,8 @@ async def aoptimize(
     await asyncio.to_thread(make_target, target, loaded, base_url)
     if agent:
         await asyncio.to_thread(check_model, agent, base_url)
-    store = await RunStore.open(installation().home)
-    try:
+    async with await RunStore.open(installation().home) as store:
         await store.create_run(Run(run_id, run, loaded.name, strategy, settings.model_dump(mode="json")))
-    finally:
-        await store.close()
     hand_in(run_id, task=loaded, target=None if isinstance(target, str) else target, listener=listener)
     if listener:
         listener("created", {"run_id": run_id, "alias": run, "settings": settings, "task": loaded})
@@ -130,11 +127,8 @@ async def aresume(
 
     `task` and `target` must be passed again where Python objects were passed at first.
     """
-    store = await RunStore.open(installation().home)
-    try:
+    async with await RunStore.open(installation().home) as store:
         found = await store.run(run)
-    finally:
-        await store.close()
     if found.strategy in ("evaluate", "preflight"):
         raise StoreError(
             f"run {run} only measured; do it again with: sage-spo {found.strategy} (known answers are free)"
@@ -161,10 +155,17 @@ async def _drive(run_id: str, start: dict[str, Any], control: RunControl | None)
     home = installation().home
     config: RunnableConfig = {"configurable": {"thread_id": run_id}}
     status, error = "interrupted", None
-    async with AsyncSqliteSaver.from_conn_string(str(home / "checkpoints.sqlite")) as saver:
+    path = home / "checkpoints.sqlite"
+    async with AsyncSqliteSaver.from_conn_string(str(path)) as saver:
         graph = build(saver)
         try:
-            begun = (await graph.aget_state(config)).values
+            try:
+                begun = (await graph.aget_state(config)).values
+            except sqlite3.Error as failure:
+                raise StoreError(
+                    f"the checkpoints in {path} cannot be used: {failure}. Make the file writable, or move it "
+                    "away: then a new one is made, and interrupted runs begin again (what was answered stays free)"
+                ) from failure
             await graph.ainvoke(None if begun else start, config, control=control, durability="sync")
             status = "finished"
         except GraphDrained:
@@ -176,9 +177,6 @@ async def _drive(run_id: str, start: dict[str, Any], control: RunControl | None)
             raise
         finally:
             await close_session(run_id, status, error)
-    store = await RunStore.open(home)
-    try:
+    async with await RunStore.open(home) as store:
         finished = await store.run(run_id)
-    finally:
-        await store.close()
     return Result.model_validate(finished.result)

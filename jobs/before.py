@@ -60,12 +60,9 @@ async def survey(task: Task, settings: RunSettings, *, alias: str | None = None)
     if settings.agent:
         prices[settings.agent] = price(check_model(settings.agent, settings.base_url))
     check_prices(limits, prices)
-    store = await RunStore.open(installation().home)
-    try:
+    async with await RunStore.open(installation().home) as store:
         uses = len(await store.test_uses(task.test_key))
         taken = {run.alias: run.id for run in await store.runs()} if alias else {}
-    finally:
-        await store.close()
     if alias in taken:
         raise UsageError(f"--run: there is a run '{alias}' already ({taken[alias]}): resume it, or choose another name")
     planned = plan(

@@ -10,6 +10,7 @@ import typer
 
 from .. import __version__
 from ..errors import UsageError
+from ..settings import settings as installation
 from .commands_doctor import doctor
 from .commands_init import init
 from .commands_measure import evaluate, preflight
@@ -20,7 +21,7 @@ from .exits import ended
 app = typer.Typer(
     name="sage-spo",
     help="Find better prompts by measured search, and prove that they are better.\n\n"
-    "Start with: sage-spo optimize languages",
+    "Start with: sage-spo optimize headlines",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -40,7 +41,11 @@ def _program(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
     ] = False,
-) -> None: ...
+) -> None:
+    try:
+        installation()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"settings (SAGE_ variables, .env in this folder) cannot be read: {error}") from error
 
 
 for command in (optimize, resume, runs, show, evaluate, preflight, init, doctor):

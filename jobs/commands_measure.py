@@ -59,9 +59,9 @@ def evaluate(
 
     \b
     Examples:
-      sage-spo evaluate languages --prompt prompt.md
+      sage-spo evaluate headlines --prompt prompt.md
       sage-spo evaluate task.yaml --prompt prompt.md --target openai:gpt-4.1-mini
-      sage-spo evaluate languages --prompt prompt.md --split test
+      sage-spo evaluate headlines --prompt prompt.md --split test
 
     Looking at the test split uses it up: each look weakens what later runs can prove on it.
     """

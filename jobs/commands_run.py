@@ -86,10 +86,10 @@ def optimize(
 
     \b
     Examples:
-      sage-spo optimize languages
+      sage-spo optimize headlines
       sage-spo optimize task.yaml --target openai:gpt-4.1-mini --budget usd=2
       sage-spo optimize data.csv --input text --expected queue --run first
-      sage-spo optimize languages --target openai:my-model \\
+      sage-spo optimize headlines --target openai:my-model \\
         --base-url http://localhost:8000/v1
 
     Ctrl-C ends the run after the step in hand; `sage-spo resume RUN` goes on. Exit codes: 0 improved or honestly
@@ -202,12 +202,9 @@ async def _spent(run: str) -> Spent:
     from ..traces.store import RunStore
     from .progress import Spent
 
-    store = await RunStore.open(installation().home)
-    try:
+    async with await RunStore.open(installation().home) as store:
         found = await store.run(run)
         spent = Spent(seconds=found.seconds)
         for call in await store.calls(found.id):
             spent.count({"role": call.role, "usd": call.usd, "tokens": call.input_tokens + call.output_tokens})
         return spent
-    finally:
-        await store.close()

@@ -45,7 +45,7 @@ def runs(
     elif found:
         put(runs_table(found))
     else:
-        put("No runs yet. Start with: sage-spo optimize languages")
+        put("No runs yet. Start with: sage-spo optimize headlines")
 
 
 def show(
@@ -106,18 +106,12 @@ def _prompt_of(run: Run) -> str:
 
 
 async def _runs(limit: int) -> list[Run]:
-    store = await RunStore.open(installation().home)
-    try:
+    async with await RunStore.open(installation().home) as store:
         return await store.runs(limit)
-    finally:
-        await store.close()
 
 
 async def _run(name: str) -> tuple[Run, list[Call], list[Decision], dict[str, StoredPrompt]]:
-    store = await RunStore.open(installation().home)
-    try:
+    async with await RunStore.open(installation().home) as store:
         run = await store.run(name)
         calls = [] if run.result else await store.calls(run.id)
         return run, calls, await store.decisions(run.id), await store.prompts(run.id)
-    finally:
-        await store.close()

@@ -11,7 +11,7 @@ TaskArgument = Annotated[
     str,
     typer.Argument(
         metavar="TASK",
-        help="A built-in task (languages, headlines, reviews, tickets), a task.yaml or its folder, a data file "
+        help="A built-in task (headlines, languages, reviews, tickets), a task.yaml or its folder, a data file "
         "(.csv, .tsv, .jsonl, .parquet), or bbh:NAME, gsm8k, formula from a data folder.",
         show_default=False,
     ),

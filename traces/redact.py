@@ -70,7 +70,11 @@ def redact_event(_logger: object, _method: str, event: Mapping[str, Any]) -> Map
 def secrets() -> list[str]:
     """The secrets of the environment and of `.env`, as they are now, longest first."""
     found: set[str] = set()
-    for name, value in (*dotenv().items(), *os.environ.items()):
+    try:
+        in_file = dotenv()
+    except (OSError, ValueError):  # not UTF-8, or the working folder is gone; errors are told by way of this function
+        in_file = {}
+    for name, value in (*in_file.items(), *os.environ.items()):
         if value and _ENV_NAME.search(name) and _is_secret(value.strip()):
             found.add(value.strip())
     return sorted(found, key=lambda secret: (-len(secret), secret))

@@ -33,7 +33,7 @@ _ADDABLE = frozenset(get_args(Row))
 
 
 class RunStore:
-    """All runs, and the answers of models that they share. Made by `RunStore.open`.
+    """All runs, and the answers of models that they share: `async with await RunStore.open(home) as store`.
 
     Whatever reads also sees everything this process has added before. Every method may raise StoreError when the
     file cannot be read or written.
@@ -63,6 +63,12 @@ class RunStore:
             return path, BatchWriter(engine, str(path))
 
         return cls(*await asyncio.to_thread(prepared))
+
+    async def __aenter__(self) -> RunStore:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def close(self) -> None:
         """Commit what is queued and let go of the file."""

@@ -13,8 +13,8 @@ import sage_spo
 ROOT = Path(sage_spo.__file__).parent
 LAYERS = {"jobs": 6, "graphs": 5, "agents": 4, "sandbox": 3, "evaluation": 3, "tasks": 2, "models": 1, "traces": 0}
 """Height of each folder: `jobs → graphs → agents → sandbox, evaluation → tasks → models → traces`."""
-FOR_ALL = {"errors", "seeding", "settings"}
-"""Modules of the root that every folder may import."""
+FOR_ALL = {"errors", "seeding", "settings", "__version__"}
+"""What of the root every folder may import."""
 
 
 def modules() -> list[Path]:

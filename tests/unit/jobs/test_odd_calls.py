@@ -123,6 +123,25 @@ def test_an_app_is_a_target_of_every_command(target: str, capsys: pytest.Capture
     assert seen in capsys.readouterr().out
 
 
+def test_settings_that_cannot_be_read_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / ".env").write_bytes(b"KEY=\xf0\x01")
+    assert main(["runs"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: settings (SAGE_ variables, .env in this folder) cannot be read: ")
+    assert said.count("\n") == 1
+    assert main(["--help"]) == 0
+
+
+def test_checkpoints_that_are_damaged_are_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    home.mkdir()
+    (home / "checkpoints.sqlite").write_text("no database")
+    assert main(shlex.split("optimize task.yaml --target python:own:answer --json")) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"error: the checkpoints in {home / 'checkpoints.sqlite'} cannot be used")
+
+
 def test_the_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.count(".") == 2

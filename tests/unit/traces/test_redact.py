@@ -195,3 +195,10 @@ def test_what_contains_itself_ends_somewhere() -> None:
     circle: list[Any] = ["a"]
     circle.append(circle)
     assert "nested too deeply" in json.dumps(redacted(circle))
+
+
+def test_a_dotenv_file_that_is_no_text_does_not_stop_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SOME_TOKEN", "hushhush1")
+    (tmp_path / ".env").write_bytes(b"\xf0\x01")
+    assert redact("it is hushhush1") == f"it is {REDACTED}"
