@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from sage_spo.agents.ask import fenced, parse_reply
 from sage_spo.agents.rewriter import Rewrite, repaired
 from sage_spo.jobs.api import optimize
-from sage_spo.tests.fakes.landscape import LABELS, answer, make_task
+from sage_spo.tests.fakes.landscape import answer, make_task
 from sage_spo.tests.fakes.server import FakeServer
 
 GOOD = "Name the colour: {labels}. Think of the spectrum."
@@ -141,4 +141,3 @@ def test_the_fences_of_a_request_have_a_name_that_no_data_can_know():
 
 def test_the_schema_names_what_is_asked_for():
     assert set(Rewrite.model_json_schema()["required"]) == {"diagnosis", "prompt"}
-    assert LABELS

@@ -105,3 +105,11 @@ def test_in_a_terminal_the_budget_left_the_best_and_what_is_tried_are_displayed(
     assert "1,000 of 1,200" in text
     assert "best so far       0.71 (0.63 to 0.78 on 108 examples)" in text
     assert 'iteration 2 · 1 candidate: "shorter"' in text
+
+
+def test_every_limit_is_displayed_with_what_is_left_of_it() -> None:
+    call = ("call", {"role": "agent", "usd": 0.5, "tokens": 40})
+    text = "\n".join(told(call, call, terminal=True, budget="agent_calls=10,tokens=1000,usd=2,minutes=30"))
+    for line in ("agent calls left", "8 of 10", "tokens left", "920 of 1,000", "usd left", "1.00 of 2", "minutes left"):
+        assert line in text
+    assert "target calls left" not in text

@@ -133,3 +133,8 @@ def test_whatever_the_fields_are_called_the_proposal_loads(
     ]
     _, task = proposed(folder, records)
     assert len(task.everything) == 60
+
+
+def test_an_answer_of_punctuation_alone_is_no_label(tmp_path: Path) -> None:
+    proposal, _ = proposed(tmp_path, [{"input": f"x {n}", "expected": "0." if n % 2 else "."} for n in range(40)])
+    assert proposal.labels == ()
