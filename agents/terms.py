@@ -24,6 +24,8 @@ def distinguishing_terms(examples: Sequence[Example], labels: Sequence[str], cou
         if example.label in by_label:
             by_label[example.label].update({word.lower() for word in WORD.findall(example.input)})
     total = sum(by_label.values(), Counter[str]())
+    if len(total) < 2:  # a single word sets nothing apart
+        return {label: [] for label in labels}
     prior = 10.0 / max(1, sum(total.values()))
     terms: dict[str, list[str]] = {}
     for label, words in by_label.items():

@@ -113,3 +113,8 @@ def test_sentences_keep_headings_and_items_apart():
 def test_distinguishing_terms_are_those_of_one_label():
     examples = [Example(str(i), f"the ball was {'kicked' if i % 2 else 'sold'} today", "ab"[i % 2]) for i in range(40)]
     assert distinguishing_terms(examples, ("a", "b"), 2) == {"a": ["sold"], "b": ["kicked"]}
+
+
+def test_texts_of_a_single_word_have_no_distinguishing_terms():
+    examples = [Example(str(i), "word", "ab"[i % 2]) for i in range(4)]
+    assert distinguishing_terms(examples, ("a", "b"), 2) == {"a": [], "b": []}
