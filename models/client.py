@@ -17,6 +17,8 @@ from ..traces.redact import REDACTED, redact
 MAX_REPLY_BYTES = 5_000_000
 CONNECT_SECONDS = 10.0
 TOTAL_SECONDS = 600.0
+# Shorter than the servers' own (llama.cpp: 5 s): a connection must not be used again while it is being closed.
+KEEP_ALIVE_SECONDS = 3.0
 SHOWN_CHARACTERS = 300
 
 # Refusals by status that are worth another attempt. 5xx is treated alike.
@@ -84,7 +86,7 @@ class ChatClient:
         if self._session is None or self._session.closed:
             headers = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._concurrency),
+                connector=aiohttp.TCPConnector(limit=self._concurrency, keepalive_timeout=KEEP_ALIVE_SECONDS),
                 timeout=aiohttp.ClientTimeout(total=TOTAL_SECONDS, sock_connect=CONNECT_SECONDS),
                 headers=headers,
                 trust_env=self._host not in LOOPBACK,  # a proxy for the outside must not catch local servers
