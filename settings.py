@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -35,13 +36,24 @@ def _dotenv(path: Path, _changed: int) -> dict[str, str | None]:
     return dict(dotenv_values(path))
 
 
+_last_read: dict[str, str | None] = {}
+
+
 def dotenv() -> dict[str, str | None]:
-    """What `.env` in the working folder says now; empty where there is none."""
-    path = Path.cwd() / ".env"
+    """What `.env` in the working folder says now; empty where there is none.
+
+    In an event loop, which must not wait for a disk, what it said when it was last read elsewhere.
+    """
+    global _last_read
     try:
-        return _dotenv(path, path.stat().st_mtime_ns)
-    except OSError:
-        return {}
+        asyncio.get_running_loop()
+    except RuntimeError:
+        path = Path.cwd() / ".env"
+        try:
+            _last_read = _dotenv(path, path.stat().st_mtime_ns)
+        except OSError:
+            _last_read = {}
+    return _last_read
 
 
 def secret(name: str) -> str | None:

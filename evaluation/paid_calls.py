@@ -161,7 +161,7 @@ class PaidCalls:
             except ModelRefused:
                 raise
             except ModelError as error:
-                self.trouble = await asyncio.to_thread(redact, str(error))  # it reads `.env`
+                self.trouble = redact(str(error))
                 self.on_trouble(self.trouble)
         if answer is not None:
             self.store.add(replace(answer, key=request.key))

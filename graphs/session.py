@@ -182,8 +182,7 @@ async def close_session(run_id: str, status: RunStatus, error: str | None = None
     """Close the session of a run that did not come to its end, if there is one."""
     _handed_in.pop(run_id, None)
     if run_id in _sessions:
-        shown = None if error is None else await asyncio.to_thread(redact, error)
-        await _sessions[run_id].aclose(status, shown)
+        await _sessions[run_id].aclose(status, None if error is None else redact(error))
 
 
 async def open_session(run_id: str) -> Session:
