@@ -54,6 +54,16 @@ class Budget:
         return ",".join(f"{name}={value!r}" for name, value in self.limits().items()) or "unlimited"
 
 
+def check_prices(limits: Budget, prices: dict[str, tuple[float, float] | None]) -> None:
+    """Raises BudgetError where dollars are limited and a model's price is not known."""
+    unknown = [name for name, known in prices.items() if known is None]
+    if limits.usd is not None and unknown:
+        raise BudgetError(
+            f"budget: usd is limited, but the price of {unknown[0]} is unknown; name it in a file that SAGE_PRICES "
+            "points to, or limit target_calls or tokens instead"
+        )
+
+
 def _pairs(text: str) -> list[tuple[str, str]]:
     pairs = []
     for part in text.split(","):

@@ -15,7 +15,8 @@ import numpy as np
 
 from ..agents.ask import AgentDesk
 from ..agents.validator import Validator
-from ..errors import BudgetError, StoreError
+from ..errors import StoreError
+from ..evaluation.budget import check_prices
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.intervals import mean_interval
 from ..evaluation.ledger import Charge, Ledger
@@ -226,13 +227,8 @@ async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
         )
         agent = await asyncio.to_thread(_agent_model, settings) if settings.agent else None
         budget = settings.limits()
-        if budget.usd is not None:
-            for name, price in [(target.name, target.price)] + ([(agent.name, agent.price)] if agent else []):
-                if price is None:
-                    raise BudgetError(
-                        f"budget: usd is limited, but the price of {name} is unknown; name it in a file that "
-                        "SAGE_PRICES points to, or limit target_calls or tokens instead"
-                    )
+        prices = {target.name: target.price} | ({agent.name: agent.price} if agent else {})
+        check_prices(budget, prices)
         ledger = Ledger(budget, seconds_before=run.seconds)
         calls = PaidCalls(run_id, store, ledger, RetryPolicy(timeout=settings.timeout), settings.seed)
         evaluator = Evaluator(task, target, calls)

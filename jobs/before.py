@@ -11,8 +11,8 @@ from typing import Any
 
 import typer
 
-from ..errors import BudgetError, UsageError
-from ..evaluation.budget import Budget
+from ..errors import UsageError
+from ..evaluation.budget import Budget, check_prices
 from ..evaluation.panels import Panels
 from ..evaluation.preflight import plan
 from ..evaluation.spending import spent_alpha
@@ -82,16 +82,6 @@ async def survey(task: Task, settings: RunSettings, *, alias: str | None = None)
     }
     most = most_usd(task, target, limits, prices, asks_agent=settings.agent is not None)
     return Survey(fields, most, uses)
-
-
-def check_prices(limits: Budget, prices: dict[str, tuple[float, float] | None]) -> None:
-    """Raises BudgetError where dollars are limited and a model's price is not known."""
-    unknown = [name for name, known in prices.items() if known is None]
-    if limits.usd is not None and unknown:
-        raise BudgetError(
-            f"budget: usd is limited, but the price of {unknown[0]} is unknown; name it in a file that SAGE_PRICES "
-            "points to, or limit target_calls or tokens instead"
-        )
 
 
 def most_usd(

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ..evaluation.budget import Budget
+from ..evaluation.budget import Budget, check_prices
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.ledger import Ledger
 from ..evaluation.paid_calls import PaidCalls
@@ -22,7 +22,6 @@ from ..tasks.task import Task
 from ..traces.redact import redact
 from ..traces.rows import Run
 from ..traces.store import RunStore
-from .before import check_prices
 
 Listener = Callable[[str, dict[str, Any]], None]
 
