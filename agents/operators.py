@@ -27,7 +27,8 @@ MAX_DEMOS = 16
 class Situation:
     """What an operator may look at: the prompt to change, its records on the search split, and where to take demos.
 
-    `demo_pool` leaves out the examples on which candidates are screened.
+    `demo_pool` leaves out the examples on which candidates are screened, and no agent is shown one of those in
+    `unseen`, the panel that what it writes will be screened on.
     """
 
     task: Task
@@ -35,6 +36,7 @@ class Situation:
     records: Sequence[Record]
     demo_pool: Sequence[Example]
     rng: np.random.Generator
+    unseen: frozenset[str] = frozenset()
 
     def pick(self, items: Sequence[Example]) -> Example:
         return items[int(self.rng.integers(len(items)))]

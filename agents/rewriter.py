@@ -54,7 +54,8 @@ async def rewrite(
 async def _asked(s: Situation, desk: AgentDesk, iteration: int, index: int, tried: Sequence[str]) -> Prompt | None:
     measured = [r for r in s.records if r.score is not None and r.repeat == 0]
     failures = [r for r in measured if (r.score or 0.0) < 1.0]
-    sample = [failures[int(i)] for i in s.rng.permutation(len(failures))[:ERRORS_SHOWN]]
+    showable = [r for r in failures if r.example_id not in s.unseen]
+    sample = [showable[int(i)] for i in s.rng.permutation(len(showable))[:ERRORS_SHOWN]]
     known_fields = s.task.fields
     message = prompt_text(
         "rewrite",
@@ -78,7 +79,8 @@ async def _asked(s: Situation, desk: AgentDesk, iteration: int, index: int, trie
     )
     if reply is None:
         return None
-    child = s.prompt.edited(text=repaired(s.task, s.prompt, reply.prompt.strip()), origin="rewrite")
+    text = repaired(s.task, s.prompt, reply.prompt.strip())
+    child = s.prompt.edited(text=text, origin="rewrite", shown=(r.example_id for r in sample))
     return None if s.task.violations(child) or not child.system.strip() else child
 
 

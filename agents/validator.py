@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from ..errors import BudgetExceeded
 from ..evaluation.evaluator import Evaluator, Job, paired_differences
-from ..evaluation.panels import Panels, without_demos
+from ..evaluation.panels import Panels, shown_last, without_demos
 from ..evaluation.preservation import Preservation, mean_loss, preservation
 from ..evaluation.screening import Advantage, advantage
 from ..evaluation.sequential import PairedTest, probability_better
@@ -102,11 +102,15 @@ class Validator:
                     candidate.id, False, "screened out", _screen_words(shown), {"screen": asdict(shown)}
                 )
         spent = len(screened) < len(candidates)
-        races, cut = await self._race(champion, finalists, (track or panel)[: self.rules.max_race])
+        races, cut = await self._race(champion, finalists, track or panel)
         order = sorted(finalists, key=lambda c: -probability_better(races[c]) if races[c] else 0.0)
         winner: Prompt | None = None
         for candidate in order:
-            base = {"screen": asdict(screened[candidate]), **_race_stats(races[candidate])}
+            base = {
+                "screen": asdict(screened[candidate]),
+                **_race_stats(races[candidate]),
+                "reused": self._reused(candidate),
+            }
             rank = index + list(candidates).index(candidate) + 1
             if not self._passes(races[candidate], rank):
                 verdict = Verdict(candidate.id, False, "not better", _race_words(races[candidate]), base)
@@ -175,6 +179,7 @@ class Validator:
     ) -> tuple[dict[Prompt, list[float]], bool]:
         """Paired differences of each finalist on the blocks it was raced on, and whether the budget cut it short."""
         differences: dict[Prompt, list[float]] = {c: [] for c in finalists}
+        track = shown_last(track, *finalists)[: self.rules.max_race]
         running = list(finalists)
         for start in range(0, len(track), self.rules.block):
             if not running:
@@ -195,6 +200,11 @@ class Validator:
             blocks = start // self.rules.block + 1
             running = [c for c in running if self._still_open(differences[c], blocks)]
         return differences, False
+
+    def _reused(self, candidate: Prompt) -> int:
+        """On how many of the examples it was measured on the candidate's writer had seen the right answer."""
+        measured = {r.example_id for r in self.evaluator.records(candidate.id, "search")}
+        return len(measured & set(candidate.shown))
 
     def _still_open(self, differences: Sequence[float], blocks: int) -> bool:
         """Whether another block may still change the verdict: the longer a race lasts, the more must be there."""

@@ -49,6 +49,12 @@ class Panels:
         return tuple(e for e in (*self.measured, *self.demo_pool) if e.id not in panel)
 
 
+def shown_last(examples: tuple[Example, ...], *prompts: Prompt) -> tuple[Example, ...]:
+    """The examples in their order, those that the writers of the prompts were shown at the end."""
+    shown = {example_id for prompt in prompts for example_id in prompt.shown}
+    return tuple(sorted(examples, key=lambda e: e.id in shown))
+
+
 def without_demos(examples: tuple[Example, ...], *prompts: Prompt) -> tuple[Example, ...]:
     """The examples that are no demo of any of the prompts."""
     used = {demo.example_id for prompt in prompts for demo in prompt.demos}

@@ -27,7 +27,7 @@ async def propose(state: RunState) -> Update:
     children = []
     for index in range(session.options.candidates):
         rng = session.generator(iteration, "propose", index)
-        child = playbook.edit(situation(session, seed, rng), known, {fresh_demos: 1.0})
+        child = playbook.edit(situation(session, seed, iteration, rng), known, {fresh_demos: 1.0})
         if child is not None and child.id not in {c.id for c in children}:
             children.append(child)
     return proposed(session, state, iteration, children)

@@ -31,7 +31,7 @@ async def propose(state: RunState) -> Update:
     async def one(index: int) -> Prompt | None:
         rng = session.generator(iteration, "propose", index)
         parent = session.prompt(state["pool"][int(rng.integers(len(state["pool"])))])
-        here = situation(session, parent, rng)
+        here = situation(session, parent, iteration, rng)
         return await rewrite(here, known, session.desk, iteration=iteration, index=index, tried=failed)
 
     children = await asyncio.gather(*(one(index) for index in range(session.options.candidates)))
@@ -47,7 +47,7 @@ def distinct(
         if child is None or child.id in kept:
             rng = session.generator(iteration, "replace", index)
             parent = session.prompt(state["pool"][index % len(state["pool"])])
-            child = playbook.edit(situation(session, parent, rng), known | set(kept))
+            child = playbook.edit(situation(session, parent, iteration, rng), known | set(kept))
         if child is not None:
             kept.setdefault(child.id, child)
     return list(kept.values())

@@ -97,10 +97,11 @@ async def validate(state: RunState) -> Update:
     return update
 
 
-def situation(session: Session, prompt: Prompt, rng: np.random.Generator) -> Situation:
+def situation(session: Session, prompt: Prompt, iteration: int, rng: np.random.Generator) -> Situation:
     """What an agent may look at when it changes `prompt`: its records on the search split, the pool of demos."""
     records = session.evaluator.records(prompt.id, "search")
-    return Situation(session.task, prompt, records, session.panels.demo_pool, rng)
+    panel = frozenset(example.id for example in session.panels.panel(iteration))
+    return Situation(session.task, prompt, records, session.panels.demo_pool, rng, unseen=panel)
 
 
 def tried(session: Session, iteration: int, most: int = 12) -> list[str]:

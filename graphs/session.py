@@ -125,7 +125,7 @@ class Session:
         if prompt.id not in self._prompts:
             self._prompts[prompt.id] = prompt
             self._since[prompt.id] = iteration
-            content = prompt.model_dump(mode="json", include={"components", "demos"})
+            content = prompt.model_dump(mode="json", include={"components", "demos", "shown"})
             self.store.add(StoredPrompt(self.run.id, prompt.id, iteration, content, prompt.parents, prompt.origin))
         return prompt.id
 

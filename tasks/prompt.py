@@ -37,7 +37,8 @@ class Prompt(BaseModel):
     """What is optimised: text components (most often just `system`) and demos.
 
     `id` is a digest of components and demos alone, so that two ways to the same text are one prompt;
-    `parents` and `origin` say where this one came from.
+    `parents` and `origin` say where this one came from, `shown` which examples (by id) stood verbatim before whoever
+    wrote it: a comparison that rested on them would flatter it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,6 +47,7 @@ class Prompt(BaseModel):
     demos: tuple[Demo, ...] = ()
     parents: tuple[str, ...] = ()
     origin: str = "seed"
+    shown: tuple[str, ...] = ()
 
     @computed_field
     @cached_property
@@ -81,6 +83,7 @@ class Prompt(BaseModel):
         demos: Iterable[Demo] | None = None,
         origin: str,
         parents: tuple[str, ...] | None = None,
+        shown: Iterable[str] = (),
     ) -> Prompt:
         """A child of this prompt with one component's text and/or the demos replaced."""
         components = dict(self.components)
@@ -91,6 +94,7 @@ class Prompt(BaseModel):
             demos=self.demos if demos is None else tuple(demos),
             parents=(self.id,) if parents is None else parents,
             origin=origin,
+            shown=tuple(shown),
         )
 
     def messages(self, example: Example, labels: tuple[str, ...] = ()) -> list[Message]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from sage_spo.agents.ask import fenced, parse_reply
 from sage_spo.agents.rewriter import Rewrite, repaired
+from sage_spo.evaluation.panels import Panels
 from sage_spo.jobs.api import optimize
 from sage_spo.tests.fakes.landscape import answer, make_task
 from sage_spo.tests.fakes.server import FakeServer
@@ -56,6 +57,16 @@ def test_it_is_shown_prompt_errors_and_rules_and_asked_for_a_schema():
     assert "expected: " in text
     assert len(re.findall(r"<data-\w+>\n", text)) == len(re.findall(r"</data-\w+>", text))
     assert requests[0]["response_format"]["type"] == "json_schema"
+
+
+def test_no_example_that_candidates_are_screened_on_is_shown_to_their_writer():
+    _, requests = run(reply(GOOD), seed=3)
+    task = make_task()
+    panels = Panels.draw(task, 3)
+    texts = [r["messages"][-1]["content"] for r in requests]
+    first = [e.input for e in panels.panel(1)]
+    assert all(f"input: {shown}\n" not in texts[0] for shown in first)
+    assert sum(f"input: {e.input}\n" in texts[0] for e in task.search) == 8
 
 
 @pytest.mark.parametrize(

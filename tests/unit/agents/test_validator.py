@@ -69,6 +69,18 @@ async def test_an_example_that_is_a_demo_of_either_prompt_is_left_out_of_both_si
     assert measured.isdisjoint(demo.example_id for demo in BEST.demos)
 
 
+async def test_what_a_candidates_writer_was_shown_is_raced_on_last_and_reported(store: RunStore):
+    judge = validator(store, clearly_better=0.99999, drop_below=0.0)
+    track = [e.id for e in judge.panels.track(1)]
+    informed = BETTER.model_copy(update={"shown": tuple(track[:8])})
+    outcome = await judge.validate(SEED, [informed])
+    measured = {r.example_id for r in judge.evaluator.records(informed.id, "search")}
+    assert len(measured) >= 24 + judge.rules.block
+    assert outcome.verdicts[0].stats["reused"] == len(measured & set(track[:8]))
+    if len(measured) < 24 + len(track):
+        assert measured.isdisjoint(track[:8])
+
+
 async def test_what_breaks_the_preserve_set_is_rejected_though_it_gains(store: RunStore):
     general = tuple(Example(f"g{i}", f"general question {i}", "red") for i in range(60))
     task = replace(TASK, preserve=general)

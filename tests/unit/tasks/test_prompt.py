@@ -70,10 +70,10 @@ def test_identity_depends_on_text_and_demos_alone() -> None:
 
 def test_a_prompt_survives_json() -> None:
     demo = Demo(example_id="e1", input="x", output="y", metadata={"channel": "phone", "n": 3})
-    prompt = Prompt(components={"system": "a"}, demos=(demo,), parents=("p",), origin="sage")
+    prompt = Prompt(components={"system": "a"}, demos=(demo,), parents=("p",), origin="sage", shown=("e2",))
     _ = prompt.id
     dumped = prompt.model_dump(mode="json", exclude={"id"})
-    assert set(dumped) == {"components", "demos", "parents", "origin"}
+    assert set(dumped) == {"components", "demos", "parents", "origin", "shown"}
     assert Prompt.model_validate(dumped) == prompt
     assert Prompt.model_validate(prompt.model_dump(mode="json")).id == prompt.id
     assert Prompt.model_validate_json(prompt.model_dump_json()).id == prompt.id
