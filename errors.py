@@ -71,8 +71,8 @@ class BudgetTooSmall(SageError):
     exit_code = 3
 
 
-class SandboxError(SageError):
-    """Code could not be run isolated."""
+class SandboxError(UsageError):
+    """Code could not be run isolated; the message names what to install and the ways out."""
 
 
 class RunInterrupted(SageError):

@@ -48,15 +48,22 @@ def demo_edits(prompt: Prompt) -> dict[Operator, float]:
     return DEMO_EDITS if prompt.demos else FIRST_DEMOS
 
 
-def edit(situation: Situation, known: Collection[str], operators: dict[Operator, float] | None = None) -> Prompt | None:
+def edit(
+    situation: Situation,
+    known: Collection[str],
+    operators: dict[Operator, float] | None = None,
+    *,
+    pair: bool | None = None,
+) -> Prompt | None:
     """A prompt made from the situation's, of an id not in `known`; None where nothing new came.
 
-    One operator is drawn, or one on the text and one on the demos, which often pay only together. What
-    loses a placeholder or a locked text is thrown away.
+    One operator is drawn, or one on the text and one on the demos, which often pay only together (`pair`; left
+    out where `operators` are named). What loses a placeholder or a locked text is thrown away.
     """
+    pair = operators is None if pair is None else pair
     for _ in range(DRAWS):
         child = _drawn(situation, operators or suitable(situation.prompt))
-        if child is not None and operators is None and situation.rng.random() < TWO_EDITS:
+        if child is not None and pair and situation.rng.random() < TWO_EDITS:
             others = TEXT_EDITS if child.demos != situation.prompt.demos else demo_edits(child)
             second = _drawn(replace(situation, prompt=child), others)
             if second is not None:

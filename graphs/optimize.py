@@ -69,6 +69,7 @@ async def prepare(state: RunState, runtime: Runtime[Context]) -> Update:
         "accepted": [seed],
         "pool": [seed],
         "candidates": [],
+        "directions": [],
         "flip_rate": 0.0,
         "decoding": "",
         "stop": "",

@@ -6,20 +6,32 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import UsageError, nearest
-from . import demos, random_search
+from . import demos, random_search, sage
+from .run_settings import SearchOptions
 from .state import Graph
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """A search strategy: its subgraph over `RunState`, and one line that says what it does."""
+    """A search strategy: its subgraph over `RunState`, one line that says what it does, its options.
+
+    `runs_code`: whether it needs a sandbox.
+    """
 
     build: Callable[[], Graph]
     summary: str
+    options: type[SearchOptions] = SearchOptions
+    runs_code: bool = False
 
 
 STRATEGIES: dict[str, Strategy] = {
     "random": Strategy(random_search.build, "error-informed random search: edits of the best prompts, raced"),
+    "sage": Strategy(
+        sage.build,
+        "diagnosis by executed code, edits against confirmed causes, raced",
+        sage.SageOptions,
+        runs_code=True,
+    ),
     "demos": Strategy(demos.build, "random search over worked examples only, the baseline to beat"),
 }
 

@@ -33,7 +33,7 @@ class RunSettings(BaseModel):
 
     `task` and `target` are names; where a Python object was passed instead, they are its name and `in_process`
     says that the run can only go on where the object is passed again. `timeout` is in seconds, for one attempt of
-    a call.
+    a call. `sandbox` is where analysis code runs: auto, local, none (no code at all), unsafe.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,6 +51,7 @@ class RunSettings(BaseModel):
     in_process: bool = False
     timeout: float = Field(default=60.0, gt=0)
     rules: dict[str, Any] = {}
+    sandbox: str = "auto"
 
     def limits(self) -> Budget:
         """The budget; 1,200 target calls where nothing that was named would end the run. Raises BudgetError."""
@@ -61,12 +62,15 @@ class RunSettings(BaseModel):
 
     def search_options(self) -> SearchOptions:
         """The strategy's options, checked. Raises UsageError naming the option."""
+        from .registry import strategy  # the registry knows the strategies, which know these settings
+
+        options = strategy(self.strategy).options
         try:
-            return SearchOptions.model_validate(self.options)
+            return options.model_validate(self.options)
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(map(str, first["loc"]))
-            hint = nearest(name, SearchOptions.model_fields) if first["type"] == "extra_forbidden" else ""
+            hint = nearest(name, options.model_fields) if first["type"] == "extra_forbidden" else ""
             raise UsageError(f"option '{name}' of strategy {self.strategy}: {first['msg']}.{hint}") from None
 
     def validation(self) -> ValidationRules:

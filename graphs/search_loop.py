@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import numpy as np
-from langgraph.graph import START, StateGraph
+from langgraph.graph import END, START, StateGraph
 
 from ..agents.operators import Situation, sentences
 from ..evaluation.shrinkage import choose, shrunken_estimates
@@ -33,7 +33,7 @@ def build_loop(propose: Propose) -> Graph:
     builder.add_node("validate", closing(validate))
     builder.add_edge(START, "propose")
     builder.add_conditional_edges("propose", _after_propose)
-    builder.add_conditional_edges("validate", _after_validate)
+    builder.add_conditional_edges("validate", after_validate, {"again": "propose", END: END})
     return builder.compile()
 
 
@@ -41,8 +41,9 @@ def _after_propose(state: RunState) -> Literal["validate", "__end__"]:
     return "__end__" if state["stop"] else "validate"
 
 
-def _after_validate(state: RunState) -> Literal["propose", "__end__"]:
-    return "__end__" if state["stop"] else "propose"
+def after_validate(state: RunState) -> Literal["again", "__end__"]:
+    """Whether another iteration follows."""
+    return "__end__" if state["stop"] else "again"
 
 
 async def validate(state: RunState) -> Update:

@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..agents.ask import AgentDesk
+from ..agents.leaks import Copies
 from ..agents.validator import Validator
-from ..errors import StoreError
+from ..errors import SandboxError, StoreError
 from ..evaluation.budget import check_prices
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.intervals import mean_interval
@@ -32,13 +34,14 @@ from ..tasks.targets import make_target
 from ..tasks.task import Task
 from ..traces.events import EventLog, event_log
 from ..traces.redact import redact
-from ..traces.rows import Decision, Run, RunStatus, StoredPrompt
+from ..traces.rows import Decision, Hypothesis, Run, RunStatus, StoredPrompt
 from ..traces.store import RunStore
 from . import lease
 from .run_settings import RunSettings, SearchOptions
 
 if TYPE_CHECKING:
     from ..models.agent import AgentModel
+    from ..sandbox.protocol import Sandbox
 
 _sessions: dict[str, Session] = {}
 _handed_in: dict[str, dict[str, Any]] = {}
@@ -64,10 +67,13 @@ class Session:
     listeners: list[Callable[[str, dict[str, Any]], None]] = field(default_factory=list)
     lost: bool = False
     """Whether another process has taken the run over."""
+    sandbox: Sandbox | None = None
+    """Where analysis code runs; None where the run has none."""
     _prompts: dict[str, Prompt] = field(default_factory=dict)
     _since: dict[str, int] = field(default_factory=dict)
     """The iteration in which each prompt was first kept."""
     _decisions: dict[tuple[int, int], Decision] = field(default_factory=dict)
+    _hypotheses: dict[tuple[int, int], Hypothesis] = field(default_factory=dict)
     _lease: asyncio.Task[None] | None = None
 
     def emit(self, event: str, **fields: Any) -> None:
@@ -99,6 +105,32 @@ class Session:
     def decisions_before(self, iteration: int) -> list[Decision]:
         """The verdicts of earlier iterations, oldest first."""
         return [d for (at, _), d in sorted(self._decisions.items()) if at < iteration]
+
+    def decisions_of(self, iteration: int) -> list[Decision]:
+        """The verdicts of one iteration, in order."""
+        return [d for (at, _), d in sorted(self._decisions.items()) if at == iteration]
+
+    def suppose(self, hypothesis: Hypothesis) -> None:
+        """Keep and store a hypothesis, or what has become of it."""
+        self._hypotheses[hypothesis.iteration, hypothesis.index] = hypothesis
+        self.store.add(hypothesis)
+
+    def hypothesis(self, iteration: int, index: int) -> Hypothesis:
+        """One hypothesis of this run."""
+        return self._hypotheses[iteration, index]
+
+    def hypotheses_of(self, iteration: int) -> list[Hypothesis]:
+        """The hypotheses of one iteration, in order."""
+        return [h for (at, _), h in sorted(self._hypotheses.items()) if at == iteration]
+
+    def hypotheses_before(self, iteration: int) -> list[Hypothesis]:
+        """The hypotheses of earlier iterations, oldest first."""
+        return [h for (at, _), h in sorted(self._hypotheses.items()) if at < iteration]
+
+    @cached_property
+    def copies(self) -> Copies:
+        """Finds what a prompt copied from the search split."""
+        return Copies(example.input for example in self.task.search)
 
     def generator(self, *path: object) -> np.random.Generator:
         """A generator of its own for this place of the run (iteration, role, index)."""
@@ -162,6 +194,8 @@ class Session:
         await self.evaluator.target.aclose()
         if self.desk:
             await self.desk.model.aclose()
+        if self.sandbox:
+            await self.sandbox.aclose()
         self.events.close()
         await self.store.close()
 
@@ -203,6 +237,25 @@ def _agent_model(settings: RunSettings) -> AgentModel:
     from ..models.agent import agent_model  # takes seconds to import, and most runs have none
 
     return agent_model(settings.agent or "", settings.base_url)
+
+
+def _sandbox(settings: RunSettings) -> Sandbox | None:
+    """Where the run's analysis code runs. Raises SandboxError where model-written code could not be isolated.
+
+    The playbook's analyses are our own code: they run in a plain worker process where nothing isolates.
+    """
+    from .registry import strategy  # which knows the strategies, which know sessions
+
+    if not strategy(settings.strategy).runs_code:
+        return None
+    from ..sandbox.choose import make_sandbox  # probing takes a moment, and most strategies run no code
+
+    try:
+        return make_sandbox(settings.sandbox)
+    except SandboxError:
+        if settings.agent or settings.sandbox != "auto":
+            raise
+        return make_sandbox("plain")
 
 
 async def _make(run_id: str) -> Session:
@@ -247,6 +300,7 @@ async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
             home=home,
             owner=owner,
             listeners=[objects["listener"]] if "listener" in objects else [],
+            sandbox=await asyncio.to_thread(_sandbox, settings),
         )
         session.hold_certification(task.seed_prompt)
         restarts = run.restarts + (run.status != "created")
@@ -255,6 +309,8 @@ async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
         for stored in (await store.prompts(run_id)).values():
             session._prompts[stored.id] = Prompt(**stored.content, parents=stored.parents, origin=stored.origin)
             session._since[stored.id] = stored.iteration
+        for hypothesis in await store.hypotheses(run_id):
+            session._hypotheses[hypothesis.iteration, hypothesis.index] = hypothesis
         for decision in await store.decisions(run_id):
             session._decisions[decision.iteration, decision.index] = decision
         await store.update_run(run_id, status="running", restarts=restarts)

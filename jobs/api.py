@@ -69,6 +69,7 @@ async def aoptimize(
     base_url: str | None = None,
     certify: bool = True,
     timeout: float = 60.0,  # noqa: ASYNC109 - of one call, not of this function
+    sandbox: str = "auto",
     options: Mapping[str, Any] | None = None,
     rules: Mapping[str, Any] | None = None,
     task_options: Mapping[str, Any] | None = None,
@@ -78,8 +79,8 @@ async def aoptimize(
     """`optimize` for asynchronous code; cancelling it leaves a run that `resume` takes up.
 
     `base_url`: an OpenAI-compatible server for `openai:` models. `certify=False` leaves the proof out.
-    `timeout`: seconds for one attempt of a call. `options`:
-    of the strategy (`candidates`, `pool`, `iterations`); `rules`: changes to `ValidationRules`; `task_options`:
+    `timeout`: seconds for one attempt of a call. `sandbox`: where analysis code runs (`auto`, `local`, `none`: no
+    code at all, `unsafe`: not isolated). `options`: of the strategy (`candidates`, `pool`, `iterations`, …); `rules`: changes to `ValidationRules`; `task_options`:
     keywords of `load_task`. `listener(event, fields)` is told what happens; `control` can ask the run to stop at
     the next step.
     """
@@ -101,6 +102,7 @@ async def aoptimize(
         timeout=timeout,
         in_process=isinstance(task, Task) or not isinstance(target, str),
         rules=dict(rules or {}),
+        sandbox=sandbox,
     )
     settings.search_options()
     await asyncio.to_thread(make_target, target, loaded, base_url)

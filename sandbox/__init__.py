@@ -1,4 +1,11 @@
-"""Where diagnostic code will run, isolated from files, network, keys and the parent process.
+"""Where diagnostic code runs, isolated from files, network, keys and the parent process.
 
-Empty so far: no strategy of this version runs code that a model wrote.
+What belongs here: the `Sandbox` protocol and what implements it. Two sides, and a file is on one of them:
+
+- the parent's: `choose` (which sandbox), `local` and `process` (start it, bound it, kill it), `isolation` and `probe`
+  (what confines it, and whether that holds), `frames` and `text` (reading what comes back, all of it hostile);
+- inside: `boot`, `confine`, `seccomp`, `zygote`, `worker`, `values`, `toolkit`. These are started by path in an
+  interpreter of their own, import the standard library, numpy, pandas and each other, and nothing else of sage-spo.
+
+What doesn't: what the analyses are about. This folder knows rows, code and findings; hypotheses live in `agents`.
 """

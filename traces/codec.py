@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from . import tables
-from .rows import Answer, Call, Decision, Record, Run, StoredPrompt, TestUse
+from .rows import Answer, Call, CodeRun, Decision, Hypothesis, Record, Run, StoredPrompt, TestUse
 
 R = TypeVar("R")
 
@@ -22,6 +22,8 @@ TABLES: dict[type[Any], sa.Table] = {
     StoredPrompt: tables.prompts,
     Record: tables.records,
     Decision: tables.decisions,
+    Hypothesis: tables.hypotheses,
+    CodeRun: tables.code_runs,
     TestUse: tables.test_uses,
 }
 
@@ -82,8 +84,10 @@ def _kind(column: sa.Column[Any]) -> tuple[Callable[[Any], Any], Callable[[Any],
     match column.type:
         case sa.LargeBinary():
             return pack, unpack
+        case tables.JsonTuple():
+            return _dump, tuple_of
         case tables.Json():
-            return _dump, tuple_of if column.name == "parents" else json.loads
+            return _dump, json.loads
         case sa.Boolean():
             return bool, bool
         case sa.Integer():
@@ -94,7 +98,7 @@ def _kind(column: sa.Column[Any]) -> tuple[Callable[[Any], Any], Callable[[Any],
             return _text, _same
 
 
-def tuple_of(text: str) -> tuple[str, ...]:
+def tuple_of(text: str) -> tuple[Any, ...]:
     """A JSON list as a tuple."""
     return tuple(json.loads(text))
 

@@ -112,6 +112,50 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What a diagnosis supposes to be a cause of failures, and what came of it.
+
+    `source`: who wrote it. `predicate` selects the records it is about (a Python expression), `findings` are the ids
+    of the findings it rests on. `support` holds our own counts (see `evaluation.hypotheses.Support.counts`), `matched`
+    the ids of the examples it is about. `status`: dropped, spare (held, but others were tried first), or direction
+    (something is tried against it); `reason` says why in words. `edits` are what was tried, `cause` the counts inside
+    the matched records.
+    """
+
+    run_id: str
+    iteration: int
+    index: int
+    source: str
+    claim: str
+    predicate: str
+    effect: str
+    fix: str
+    findings: tuple[str, ...]
+    status: str
+    reason: str = ""
+    support: Mapping[str, Any] = field(default_factory=dict)
+    matched: tuple[str, ...] = ()
+    cause: str = ""
+    edits: tuple[Mapping[str, Any], ...] = ()
+    shown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRun:
+    """Analysis code that was run in the sandbox for one iteration, and what it gave."""
+
+    run_id: str
+    iteration: int
+    index: int
+    purpose: str
+    code: str
+    stdout: str
+    findings: tuple[Mapping[str, Any], ...]
+    error: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class TestUse:
     """A run that certified on a test split: each further use of the same split weakens its evidence."""
 
@@ -122,5 +166,5 @@ class TestUse:
     used_at: float
 
 
-Row = Answer | Call | StoredPrompt | Record | Decision
+Row = Answer | Call | StoredPrompt | Record | Decision | Hypothesis | CodeRun
 """What `RunStore.add` takes."""

@@ -20,7 +20,7 @@ from ..errors import StoreError, nearest
 from . import schema, tables
 from .codec import COLUMNS, TABLES, decode, encode, pack
 from .home import writable_file, writable_folder
-from .rows import Answer, Call, Decision, Record, Row, Run, RunStatus, StoredPrompt, TestUse
+from .rows import Answer, Call, CodeRun, Decision, Hypothesis, Record, Row, Run, RunStatus, StoredPrompt, TestUse
 from .writer import BatchWriter
 
 R = TypeVar("R")
@@ -197,6 +197,18 @@ class RunStore:
         c = tables.decisions.c
         query = sa.select(*COLUMNS[Decision]).where(c.run_id == pack(run_id)).order_by(c.iteration, c.index)
         return await self._read(Decision, query)
+
+    async def hypotheses(self, run_id: str) -> list[Hypothesis]:
+        """A run's hypotheses, by iteration."""
+        c = tables.hypotheses.c
+        query = sa.select(*COLUMNS[Hypothesis]).where(c.run_id == pack(run_id)).order_by(c.iteration, c.index)
+        return await self._read(Hypothesis, query)
+
+    async def code_runs(self, run_id: str) -> list[CodeRun]:
+        """The code that a run executed, in the order it did."""
+        c = tables.code_runs.c
+        query = sa.select(*COLUMNS[CodeRun]).where(c.run_id == pack(run_id)).order_by(c.iteration, c.index)
+        return await self._read(CodeRun, query)
 
     # The test splits' ledger
 

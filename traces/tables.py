@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration, and so the version of a store that this code reads and writes."""
 
 metadata = sa.MetaData()
@@ -23,6 +23,12 @@ class Json(sa.types.UserDefinedType[str]):
 
     def get_col_spec(self, **_: object) -> str:
         return "TEXT"
+
+
+class JsonTuple(Json):
+    """A JSON list that is read as a tuple."""
+
+    cache_ok = True
 
 
 def _packed(name: str, *, key: bool = False) -> sa.Column[bytes]:
@@ -86,7 +92,7 @@ prompts = sa.Table(
     _packed("id", key=True),
     sa.Column("iteration", sa.Integer),
     sa.Column("content", Json),
-    sa.Column("parents", Json),
+    sa.Column("parents", JsonTuple),
     sa.Column("origin", sa.Text),
 )
 
@@ -118,6 +124,41 @@ decisions = sa.Table(
     sa.Column("verdict", sa.Text),
     sa.Column("reason", sa.Text),
     sa.Column("stats", Json),
+)
+
+hypotheses = sa.Table(
+    "hypotheses",
+    metadata,
+    _packed("run_id", key=True),
+    _key("iteration", sa.Integer),
+    _key("index", sa.Integer),
+    sa.Column("source", sa.Text),
+    sa.Column("claim", sa.Text),
+    sa.Column("predicate", sa.Text),
+    sa.Column("effect", sa.Text),
+    sa.Column("fix", sa.Text),
+    sa.Column("findings", JsonTuple),
+    sa.Column("status", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Column("support", Json),
+    sa.Column("matched", JsonTuple),
+    sa.Column("cause", sa.Text),
+    sa.Column("edits", JsonTuple),
+    sa.Column("shown", JsonTuple),
+)
+
+code_runs = sa.Table(
+    "code_runs",
+    metadata,
+    _packed("run_id", key=True),
+    _key("iteration", sa.Integer),
+    _key("index", sa.Integer),
+    sa.Column("purpose", sa.Text),
+    sa.Column("code", sa.Text),
+    sa.Column("stdout", sa.Text),
+    sa.Column("findings", JsonTuple),
+    sa.Column("error", sa.Text),
+    sa.Column("seconds", sa.Double),
 )
 
 test_uses = sa.Table(

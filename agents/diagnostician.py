@@ -1,0 +1,246 @@
+"""The diagnostician: finds out by code what the failures have in common, and supposes causes that can be tested.
+
+With an agent model it reads the standard analyses and the failures, writes Python, reads what that printed, and
+goes on until it gives hypotheses. The playbook takes its hypotheses from the standard analyses alone. Either way a
+hypothesis is executable: a predicate over the records says which examples it is about (ALGORITHMS section 1.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..errors import BudgetExceeded
+from ..evaluation.hypotheses import Support
+from ..seeding import digest
+from ..traces.rows import Record
+from .ask import AgentDesk, fenced, prompt_text
+from .workspace import Workspace
+
+STANDARD = "toolkit.standard(records, emit, labels={labels})"
+FAILURES_SHOWN = 16
+LONGEST_CODE = 20_000
+PLAYBOOK_P = 0.1
+"""The playbook supposes what the diagnosis half shows with a p-value below this."""
+
+
+class HypothesisDraft(BaseModel):
+    """A supposed cause of failures, as an agent writes it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    claim: str = Field(description="Which examples fail and why, in one sentence.")
+    predicate: str = Field(
+        description="A Python expression over `records` that is true for the examples the claim is about, such as "
+        'records["input"].str.contains("refund", case=False, regex=False)'
+    )
+    expected_effect: str = Field(default="", description="What the fix should change, for which examples.")
+    fix: str = Field(description="The one sentence to put into the prompt.")
+    findings: list[str] = Field(default_factory=list, description='Ids of the findings it rests on, such as "F1".')
+
+
+class Diagnosis(BaseModel):
+    """One step of a diagnosis: code to run next, or the hypotheses that end it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    code: str = Field(default="", description="Python to run over `records` before you decide; empty when done.")
+    hypotheses: list[HypothesisDraft] = Field(default_factory=list, description="The hypotheses; empty with code.")
+
+
+class OneHypothesis(BaseModel):
+    """The same for small models: one hypothesis, no code."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    hypothesis: HypothesisDraft
+
+
+class TextHypothesis(BaseModel):
+    """A supposed cause without code: nothing to execute, nothing counted."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    claim: str = Field(description="What the failures have in common, in one sentence.")
+    fix: str = Field(description="The one sentence to put into the prompt.")
+
+
+class TextDiagnosis(BaseModel):
+    """What is asked for where no code may run."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    causes: list[TextHypothesis] = Field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A hypothesis before anybody has tested it. `source`: who wrote it; `opinions`: which requests named it."""
+
+    source: str
+    claim: str
+    predicate: str
+    effect: str
+    fix: str
+    findings: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What a diagnostician is told beside the records: what holds already, and what was tried before."""
+
+    confirmed: Sequence[tuple[str, Support]] = ()
+    tried: Sequence[str] = ()
+    refuted: Sequence[str] = ()
+    unseen: frozenset[str] = field(default_factory=frozenset)
+    """Examples that must not be shown: what is written will be screened on them."""
+
+
+async def run_standard(workspace: Workspace) -> list[Draft]:
+    """Run the standard analyses in the sandbox; the playbook's hypotheses come from what they found."""
+    await workspace.run(STANDARD.format(labels=list(workspace.task.labels)), "standard analyses")
+    drafts: dict[str, Draft] = {}
+    for finding in workspace.findings:
+        for row in finding.value if isinstance(finding.value, list) else []:
+            predicate = row.get("predicate") if isinstance(row, dict) else None
+            if not isinstance(predicate, str) or not _speaks(row):
+                continue
+            group = fenced(str(row.get("group", "")), cap=120)
+            claim = f"{group}: fails more often than the others"
+            draft = Draft("standard analyses", claim, predicate, "fewer failures there", "", (finding.id,))
+            drafts.setdefault(predicate, draft)
+    return list(drafts.values())
+
+
+def _speaks(row: dict[str, Any]) -> bool:
+    p, n = row.get("p"), row.get("n")
+    return isinstance(p, (int, float)) and isinstance(n, (int, float)) and p < PLAYBOOK_P and n >= 5
+
+
+async def diagnose(
+    workspace: Workspace,
+    desk: AgentDesk,
+    brief: Brief,
+    rng: np.random.Generator,
+    *,
+    iteration: int,
+    opinion: int,
+    most: int,
+    max_rounds: int,
+    small: bool,
+) -> list[Draft]:
+    """One diagnostician's hypotheses, at most `most`, after up to `max_rounds` requests.
+
+    Whatever goes wrong (no reply, no JSON, code that fails) costs this opinion at most.
+    """
+    sample = _sample(workspace, brief, rng)
+    shown = tuple(r.example_id for r in sample)
+    fence = f"data-{digest(workspace.run_id, iteration, 'diagnose', opinion)[:8]}"
+    outputs: list[str] = []
+    seen = len(workspace.findings)
+    for turn in range(max_rounds):
+        last = turn == max_rounds - 1
+        message = prompt_text(
+            "diagnose" if workspace.sandbox else "diagnose_without_code",
+            fence=fence,
+            prompt=fenced(workspace.champion.system, cap=24_000),
+            fields=workspace.fields,
+            findings=[f.text for f in workspace.findings],
+            confirmed=[{"predicate": p, "words": s.words} for p, s in brief.confirmed],
+            failures=[shown_failure(workspace, r) for r in sample],
+            failed=len(workspace.failures()),
+            tried=[fenced(text, cap=300) for text in brief.tried],
+            refuted=[fenced(text, cap=300) for text in brief.refuted],
+            outputs=outputs,
+            labels=workspace.task.labels,
+            most=1 if small else most,
+            may_run=not last and not small,
+            rounds_left=max_rounds - 1 - turn,
+        )
+        schema: type[BaseModel] = OneHypothesis if small else Diagnosis
+        if workspace.sandbox is None:
+            schema = TextDiagnosis
+        try:
+            reply = await desk.ask(
+                schema,
+                [{"role": "user", "content": message}],
+                role=f"diagnostician {opinion}",
+                iteration=iteration,
+                index=turn,
+                max_tokens=4096,
+            )
+        except BudgetExceeded:
+            return []
+        if isinstance(reply, TextDiagnosis):
+            found = [HypothesisDraft(claim=c.claim, predicate="", fix=c.fix) for c in reply.causes]
+        elif isinstance(reply, OneHypothesis):
+            found = [reply.hypothesis]
+        elif isinstance(reply, Diagnosis):
+            found = reply.hypotheses
+            if not found and reply.code.strip() and not last:
+                outputs.append(await _ran(workspace, reply.code, opinion, turn))
+                continue
+        else:
+            return []
+        return [
+            Draft(
+                "diagnostician" if opinion == 0 else f"diagnostician {opinion + 1}",
+                fenced(h.claim.strip(), cap=300),
+                h.predicate.strip(),
+                fenced(h.expected_effect.strip(), cap=300),
+                fenced(h.fix.strip(), cap=600),
+                _known(h.findings, workspace, seen),
+                shown,
+            )
+            for h in found[:most]
+        ]
+    return []
+
+
+async def _ran(workspace: Workspace, code: str, opinion: int, turn: int) -> str:
+    """What an agent's code printed, as it stands in the next request."""
+    if len(code) > LONGEST_CODE:
+        return f"Your code of step {turn + 1} was not run: it is longer than {LONGEST_CODE} characters."
+    execution = await workspace.run(code, f"diagnostician {opinion + 1}, step {turn + 1}")
+    text = fenced(execution.stdout, cap=4000).strip() or "(it printed nothing)"
+    return text + (f"\nerror: {fenced(execution.error, cap=600)}" if execution.error else "")
+
+
+INVENTED = "?"
+"""Marks the ids of findings that do not exist."""
+
+
+def _known(ids: Sequence[str], workspace: Workspace, standard: int) -> tuple[str, ...]:
+    real = {f.id for f in workspace.findings}
+    return tuple(i if i in real else f"{fenced(i, cap=12)}{INVENTED}" for i in dict.fromkeys(ids[:10]))
+
+
+def _sample(workspace: Workspace, brief: Brief, rng: np.random.Generator) -> list[Record]:
+    """Failures to show: drawn at random, one of each right answer before a second one of any."""
+    pool = [r for r in workspace.failures() if r.example_id not in brief.unseen]
+    order = [pool[int(i)] for i in rng.permutation(len(pool))]
+    turns: dict[str, int] = {}
+    keyed = []
+    for record in order:
+        label = workspace.task.example(record.example_id).label
+        turns[label] = turns.get(label, -1) + 1
+        keyed.append((turns[label], record))
+    return [record for _, record in sorted(keyed, key=lambda pair: pair[0])][:FAILURES_SHOWN]
+
+
+def shown_failure(workspace: Workspace, record: Record) -> dict[str, str]:
+    """A failure as it stands in a request."""
+    example = workspace.task.example(record.example_id)
+    fields = ", ".join(f"{name}={value}" for name, value in example.metadata.items())
+    return {
+        "input": fenced(example.input),
+        "fields": fenced(fields, cap=300),
+        "output": fenced(record.output, cap=600),
+        "expected": fenced(example.label, cap=600),
+        "feedback": fenced(record.feedback, cap=300),
+    }

@@ -1,0 +1,143 @@
+"""Which hypotheses to believe, and which of those to act on first (ALGORITHMS section 1.3, steps 2 and 3).
+
+Nothing that a model says about numbers is taken over: every count here comes from the predicate's mask and our own
+scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..evaluation.hypotheses import Support, adjusted, overlap, p_value, predicate_problem
+from .diagnostician import INVENTED, Draft
+from .meaning import said_before, same_meaning
+from .workspace import Workspace
+
+DUPLICATE = 0.8
+"""Two directions whose matched examples overlap by at least so much are one."""
+
+UNSETTLED = 0.5
+"""How much a hypothesis is believed that the confirmation half had too few matched examples to test."""
+
+LEAST_MATCHED = 3
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A hypothesis with our own counts. `q` is its adjusted p-value on the confirmation half.
+
+    `status`: `confirmed` (it holds where nobody looked), `unsettled` (the confirmation half has too few such examples
+    to say), or `dropped` with the reason. `opinions` counts the independent requests that named it, `index`
+    is where it is stored.
+    """
+
+    draft: Draft
+    status: str
+    reason: str = ""
+    support: Support = field(default_factory=lambda: Support(0, 0, 0, 0))
+    confirmation: Support = field(default_factory=lambda: Support(0, 0, 0, 0))
+    p: float = 1.0
+    q: float = 1.0
+    matched: frozenset[str] = frozenset()
+    opinions: int = 1
+    index: int = -1
+
+    @property
+    def belief(self) -> float:
+        """How sure it is that these examples fail for a reason of their own."""
+        return 1.0 - self.q if self.status == "confirmed" else UNSETTLED
+
+    @property
+    def worth(self) -> float:
+        """Expected gain: the failures it may explain, times how far it is believed, times its headroom."""
+        return self.support.failures * self.belief * self.support.rate * (1 + 0.5 * (self.opinions - 1))
+
+
+async def test_hypotheses(workspace: Workspace, drafts: Sequence[Draft], fdr: float) -> list[Tested]:
+    """Every draft with its counts over all of the champion's records, in order; believed or dropped.
+
+    A hypothesis is confirmed when its matched examples fail more often on the confirmation half, at a false
+    discovery rate of `fdr` over the hypotheses of this round. Where that half could not have shown it even if all
+    matched examples failed, it is unsettled. Without a sandbox nothing can be tested: all are unsettled.
+    """
+    if workspace.sandbox is None:
+        return [Tested(d, "unsettled", "nothing was counted: no code may run") for d in drafts]
+    problems = [_problem(d) for d in drafts]
+    sound = [d for d, problem in zip(drafts, problems, strict=True) if not problem]
+    masks = dict(zip([id(d) for d in sound], await workspace.masks([d.predicate for d in sound]), strict=True))
+    tested: list[Tested] = []
+    for draft, problem in zip(drafts, problems, strict=True):
+        mask = masks.get(id(draft), "")
+        if problem or isinstance(mask, str):
+            tested.append(Tested(draft, "dropped", problem or f"its predicate {mask}"))
+            continue
+        everywhere, fresh = workspace.support(mask), workspace.support(mask, confirmation=True)
+        matched = frozenset(i for i, hit in mask.items() if hit)
+        tested.append(Tested(draft, "unsettled", "", everywhere, fresh, p_value(fresh), matched=matched))
+    return _judged(tested, fdr)
+
+
+def _problem(draft: Draft) -> str:
+    if draft.findings and all(i.endswith(INVENTED) for i in draft.findings):
+        named = ", ".join(i.removesuffix(INVENTED) for i in draft.findings)
+        return f"it rests on findings that do not exist ({named})"
+    problem = predicate_problem(draft.predicate)
+    return f"its predicate {problem}" if problem else ""
+
+
+def _judged(tested: Sequence[Tested], fdr: float) -> list[Tested]:
+    alive = [t for t in tested if t.status != "dropped"]
+    values = dict(zip([id(t) for t in alive], adjusted([t.p for t in alive]), strict=True))
+    judged = []
+    for t in tested:
+        if t.status == "dropped":
+            judged.append(t)
+            continue
+        t, q = replace(t, q=values[id(t)]), values[id(t)]
+        if q <= fdr:
+            judged.append(replace(t, status="confirmed"))
+        elif t.support.n < LEAST_MATCHED or t.support.failures == 0:
+            judged.append(replace(t, status="dropped", reason=f"too few failures are matched ({t.support.words})"))
+        elif _could_have_shown(t, fdr) or t.support.lift < 0:
+            judged.append(replace(t, status="dropped", reason=f"not confirmed where nobody looked (q = {q:.2f})"))
+        else:
+            judged.append(replace(t, reason="too few fresh examples to confirm or refute it"))
+    return judged
+
+
+def _could_have_shown(t: Tested, fdr: float) -> bool:
+    """Whether the confirmation half would have confirmed it, alone, had all of its matched examples failed."""
+    c = t.confirmation
+    return p_value(Support(c.n, c.n, c.other_n, max(0, c.failures + c.other_failures - c.n))) <= fdr / 2
+
+
+def merged(tested: Sequence[Tested], labels: Sequence[str]) -> list[Tested]:
+    """Without duplicates, the best first: of those about the same examples and with the same fix the best is kept.
+
+    It counts in how many independent requests the fix was named.
+    """
+    kept: list[Tested] = []
+    for t in sorted(tested, key=lambda t: (-t.worth, t.draft.predicate, t.draft.claim)):
+        twin = next((k for k in kept if _twins(k, t, labels)), None)
+        if twin is None:
+            kept.append(t)
+        elif twin.draft.source != t.draft.source:
+            better = replace(twin, opinions=twin.opinions + 1)
+            if not twin.draft.fix:
+                better = replace(better, draft=replace(twin.draft, fix=t.draft.fix, shown=t.draft.shown))
+            kept[kept.index(twin)] = better
+    return kept
+
+
+def _twins(a: Tested, b: Tested, labels: Sequence[str]) -> bool:
+    if a.draft.fix and b.draft.fix:
+        return same_meaning(a.draft.fix, b.draft.fix, labels)
+    return overlap(a.matched, b.matched) >= DUPLICATE
+
+
+def triage(tested: Sequence[Tested], *, tried: Collection[str], most: int, labels: Sequence[str]) -> list[Tested]:
+    """The directions to act on: the best believed hypotheses, those with a fix that was tried before left out."""
+    believed = [t for t in merged([t for t in tested if t.status != "dropped"], labels) if t.support.n or not t.matched]
+    fresh = [t for t in believed if not (t.draft.fix and said_before(t.draft.fix, tried, labels))]
+    return sorted(fresh, key=lambda t: -t.worth)[:most]

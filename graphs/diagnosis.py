@@ -1,0 +1,275 @@
+"""What `sage`'s nodes keep of a diagnosis, and read back: everything is in the run store, nothing in graph state."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+from ..agents.diagnostician import Draft
+from ..agents.directions import Tested
+from ..agents.edits import Edit
+from ..agents.meaning import said_before
+from ..agents.operators import sentences
+from ..agents.proposer import Direction, Proposed
+from ..agents.pruning import Ablation, Part
+from ..agents.workspace import Workspace
+from ..evaluation.evaluator import paired_differences
+from ..evaluation.hypotheses import Support, coin, difference_in_differences
+from ..tasks.prompt import Prompt
+from ..traces.rows import CodeRun, Hypothesis
+from .search_loop import REFUTED
+from .session import Session
+
+BELIEVED = 0.8
+REMEMBERED = 24
+"""So many of what was tried last stand in a request."""
+
+FEW = 3
+"""A rejected candidate speaks against its sentences when it has no more of them than this."""
+
+ABLATION = "ablation"
+FIRST_TESTED = 100
+"""Hypotheses are numbered from here in every iteration; the results of leaving sentences out come before."""
+
+
+def workspace(session: Session, champion: str, pool: Sequence[str], iteration: int, runs_from: int = 0) -> Workspace:
+    """The records of the champion and of the other prompts of the pool, the champion's divided by this iteration's
+    coin."""
+    names = dict.fromkeys([champion, *pool])
+    records = {name: session.evaluator.records(name, "search") for name in names}
+    scored = {r.example_id: (r.score or 0.0) < 0.5 for r in records[champion] if r.score is not None}
+    half = coin(scored, session.generator(iteration, "coin"), scored)
+    return Workspace(
+        task=session.task,
+        champion=session.prompt(champion),
+        records=records,
+        half=half,
+        sandbox=session.sandbox,
+        keep=lambda run: _keep_run(session, run, runs_from),
+        run_id=session.run.id,
+        iteration=iteration,
+    )
+
+
+def _keep_run(session: Session, run: CodeRun, first: int) -> None:
+    run = replace(run, index=first + run.index)
+    session.store.add(run)
+    if run.purpose != "predicates":
+        session.emit("code", iteration=run.iteration, purpose=run.purpose, error=run.error, seconds=run.seconds)
+
+
+def beside(shared: Workspace, opinion: int) -> Workspace:
+    """A workspace of the same records and findings for one of several diagnosticians at work at once."""
+    keep = shared.keep
+    first = 100 * (opinion + 1)
+    return replace(shared, findings=list(shared.findings), keep=lambda run: keep(replace(run, index=first + run.index)))
+
+
+# -- hypotheses ----------------------------------------------------------------------------------------------
+
+
+def keep_tested(session: Session, iteration: int, tested: Sequence[Tested]) -> None:
+    """Store every tested hypothesis of an iteration, in order."""
+    for index, t in enumerate(tested, FIRST_TESTED):
+        d = t.draft
+        session.suppose(
+            Hypothesis(
+                run_id=session.run.id,
+                iteration=iteration,
+                index=index,
+                source=d.source,
+                claim=d.claim,
+                predicate=d.predicate,
+                effect=d.effect,
+                fix=d.fix,
+                findings=d.findings,
+                status="dropped" if t.status == "dropped" else "spare",
+                reason=t.reason,
+                support={
+                    **asdict(t.support),
+                    "confirmation": asdict(t.confirmation),
+                    "p": t.p,
+                    "q": t.q,
+                    "tested": t.status,
+                    "opinions": t.opinions,
+                },
+                matched=tuple(sorted(t.matched)),
+                shown=d.shown,
+            )
+        )
+
+
+def tested(session: Session, iteration: int) -> list[Tested]:
+    """The hypotheses of an iteration, as they were tested."""
+    return [_tested(h) for h in session.hypotheses_of(iteration) if h.source != ABLATION]
+
+
+def _tested(h: Hypothesis) -> Tested:
+    s = h.support
+    counts = ("n", "failures", "other_n", "other_failures")
+    return Tested(
+        draft=Draft(h.source, h.claim, h.predicate, h.effect, h.fix, h.findings, h.shown),
+        status=s["tested"],
+        reason=h.reason,
+        support=Support(*(s[name] for name in counts)),
+        confirmation=Support(*(s["confirmation"][name] for name in counts)),
+        p=s["p"],
+        q=s["q"],
+        matched=frozenset(h.matched),
+        opinions=s["opinions"],
+        index=h.index,
+    )
+
+
+def take_up(session: Session, iteration: int, t: Tested) -> None:
+    """Mark a hypothesis as one that is acted on."""
+    h = session.hypothesis(iteration, t.index)
+    support = {**h.support, "opinions": t.opinions}
+    session.suppose(replace(h, status="direction", fix=t.draft.fix, shown=t.draft.shown, support=support))
+
+
+def direction(session: Session, iteration: int, index: int) -> Direction:
+    """A hypothesis as what is to be acted on."""
+    h = session.hypothesis(iteration, index)
+    t = _tested(h)
+    counted = t.support if t.support.n else None
+    return Direction(index, h.claim, h.predicate, h.fix, counted, t.matched, h.cause)
+
+
+async def look_inside(session: Session, champion: str, pool: Sequence[str], iteration: int, index: int) -> None:
+    """Count, by code, what the matched records want, get and have in common, and store it with the hypothesis."""
+    h = session.hypothesis(iteration, index)
+    if session.sandbox is None or not h.predicate:
+        return
+    place = workspace(session, champion, pool, iteration, runs_from=1000 + 10 * index)
+    code = f"toolkit.within(records, eval({json.dumps(h.predicate)}), emit)"
+    execution = await place.run(code, f"inside direction {index}")
+    cause = "" if execution.error else "\n".join(f.text for f in place.findings[:4])
+    session.suppose(replace(h, cause=cause))
+
+
+# -- edits ---------------------------------------------------------------------------------------------------
+
+
+def keep_edits(session: Session, iteration: int, one: Proposed) -> None:
+    """Store what was proposed against a direction."""
+    h = session.hypothesis(iteration, one.direction.index)
+    shown = tuple(dict.fromkeys((*h.shown, *one.shown)))
+    reason = h.reason if one.edits else "nothing was proposed against it"
+    edits = tuple(edit.model_dump() for edit in one.edits)
+    session.suppose(replace(h, edits=edits, shown=shown, reason=reason, effect=one.cause or h.effect))
+
+
+def link(session: Session, iteration: int, index: int, candidate: Prompt) -> None:
+    """Store which candidate the playbook made against a direction."""
+    h = session.hypothesis(iteration, index)
+    session.suppose(replace(h, edits=({"operation": "candidate", "text": candidate.origin, "old": candidate.id},)))
+
+
+def proposals(session: Session, iteration: int) -> list[Proposed]:
+    """The edits of an iteration by direction, best first; removals that ablation asks for come before."""
+    found = []
+    for h in session.hypotheses_of(iteration):
+        edits = tuple(Edit.model_validate(e) for e in h.edits if e["operation"] != "candidate")
+        if h.status == "direction" and edits:
+            found.append(Proposed(direction(session, iteration, h.index), h.claim, edits, h.shown))
+    return found
+
+
+def believed(one: Proposed) -> bool:
+    """Whether a proposal rests on more than a guess."""
+    return one.direction.support is not None and one.direction.support.lift > 0.1
+
+
+def unchecked_parts(session: Session, champion: Prompt, iteration: int) -> list[Part]:
+    """Sentences of the champion that were added for a direction and have not been left out for a test yet."""
+    lines = set(sentences(champion.system)) | set(champion.system.split("\n"))
+    checked = {h.fix for h in session.hypotheses_before(iteration) if h.source == ABLATION}
+    parts: dict[str, Part] = {}
+    for h in session.hypotheses_before(iteration):
+        for edit in h.edits:
+            text = str(edit["text"]).strip()
+            if edit["operation"] in ("add", "replace") and text in lines and text not in checked:
+                parts.setdefault(text, Part(text, frozenset(h.matched)))
+    return list(parts.values())
+
+
+def keep_ablations(session: Session, iteration: int, found: Sequence[Ablation]) -> None:
+    """Store what leaving sentences out showed: those that do not pay are a direction of their own."""
+    for index, a in enumerate(found):
+        session.suppose(
+            Hypothesis(
+                run_id=session.run.id,
+                iteration=iteration,
+                index=index,
+                source=ABLATION,
+                claim=f"'{a.part.sentence}' " + ("pays its way" if a.pays else "does not pay its way"),
+                predicate="",
+                effect="",
+                fix=a.part.sentence,
+                findings=(),
+                status="dropped" if a.pays else "direction",
+                reason=a.words,
+                support={
+                    "n": 0, "failures": 0, "other_n": 0, "other_failures": 0,
+                    "confirmation": {"n": 0, "failures": 0, "other_n": 0, "other_failures": 0},
+                    "p": 1.0, "q": 1.0, "tested": "ablation", "opinions": 1,
+                },
+                edits=() if a.pays else (a.edit.model_dump(),),
+            )
+        )  # fmt: skip
+
+
+# -- what came of it -----------------------------------------------------------------------------------------
+
+
+def tried(session: Session, champion: str, iteration: int) -> list[str]:
+    """Sentences that were measured and found no better, newest last: not those that stand in the champion."""
+    lines = set(session.prompt(champion).system.split("\n"))
+    texts: dict[str, None] = {}
+    for h in session.hypotheses_before(iteration):
+        if h.source == ABLATION and h.status == "direction":
+            texts[h.fix] = None
+    for decision in session.decisions_before(iteration):
+        prompt = session.prompt(decision.prompt_id)
+        if decision.verdict in REFUTED and prompt.parents:
+            old = set(sentences(session.prompt(prompt.parents[0]).system))
+            new = [s for s in sentences(prompt.system) if s not in old]
+            if len(new) <= FEW:
+                texts.update(dict.fromkeys(new))
+    return [t for t in texts if t not in lines][-REMEMBERED:]
+
+
+def refuted(session: Session, iteration: int, most: int = 12) -> list[str]:
+    """Claims that did not hold where nobody looked, newest last."""
+    claims = [h.claim for h in session.hypotheses_before(iteration) if h.status == "dropped" and h.source != ABLATION]
+    return [c for i, c in enumerate(claims) if not said_before(c, claims[i + 1 :])][-most:]
+
+
+def keep_effects(session: Session, iteration: int, champion: str, candidates: Sequence[str]) -> None:
+    """Store for every direction what the candidates made against it changed where it should, against elsewhere."""
+    verdicts = {d.prompt_id: d.verdict for d in session.decisions_of(iteration)}
+    for h in session.hypotheses_of(iteration):
+        if h.status != "direction" or not h.matched or not h.edits:
+            continue
+        texts = [str(e["text"]) for e in h.edits]
+        own = [
+            c for c in candidates if h.edits[0]["old"] == c or any(t in session.prompt(c).system for t in texts if t)
+        ]
+        best = max(own, key=lambda c: (verdicts.get(c) == "accepted", len(session.evaluator.records(c, "search"))),
+                   default=None)  # fmt: skip
+        if best is None:
+            continue
+        examples = session.task.search
+        inside = [e for e in examples if e.id in set(h.matched)]
+        outside = [e for e in examples if e.id not in set(h.matched)]
+        scores = session.evaluator.scores
+        effect = difference_in_differences(
+            paired_differences(scores(best, inside), scores(champion, inside)),
+            paired_differences(scores(best, outside), scores(champion, outside)),
+        )
+        outcome = verdicts.get(best, "not measured")
+        session.suppose(
+            replace(h, support={**h.support, "effect": effect.words, "outcome": outcome, "candidate": best})
+        )

@@ -1,0 +1,19 @@
+"""The script that the parent starts, by path: makes this folder importable without sage_spo around it."""
+
+import os
+import sys
+from types import ModuleType
+
+
+def main() -> None:
+    """Run `zygote.main` with the plan in the first argument."""
+    package = ModuleType("sandbox")
+    package.__path__ = [os.path.dirname(os.path.abspath(__file__))]
+    sys.modules["sandbox"] = package
+    from sandbox import zygote  # type: ignore[attr-defined]
+
+    zygote.main(sys.argv[1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,302 @@
+"""What code in the sandbox must not be able to do, tried in the real one."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import sage_spo
+from sage_spo.sandbox.local import LocalSandbox
+from sage_spo.sandbox.seccomp import ARCHITECTURES, FCNTL, WORKER
+from sage_spo.sandbox.table import Table
+
+from .processes import alive
+
+REFUSED = ("PermissionError", "FileNotFoundError")
+"""As Landlock and seccomp say it, and as bubblewrap does."""
+
+
+async def refused(sandbox: LocalSandbox, table: Table, code: str) -> None:
+    done = await sandbox.run(f"{code}\nemit('reached', 1)", table)
+    assert done.error is not None
+    assert done.error.startswith(REFUSED), done.error
+    assert done.results == ()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/passwd", "/etc/shadow", "/proc/self/environ", "/proc/self/mem", "/proc/1/environ", "/dev/mem", "/dev/tty"],
+)
+async def test_system_files_are_out_of_reach(sandbox: LocalSandbox, table: Table, path: str) -> None:
+    await refused(sandbox, table, f"open({path!r}, 'rb').read()")
+
+
+async def test_the_users_files_are_out_of_reach(sandbox: LocalSandbox, table: Table, home: Path) -> None:
+    home.mkdir()
+    (home / "store.sqlite").write_text("prompts")
+    with tempfile.NamedTemporaryFile("w", dir=Path.home()) as file:
+        file.write("secret")
+        file.flush()
+        root = Path(sage_spo.__file__).parent
+        for path in (file.name, home / "store.sqlite", root / "pyproject.toml", root / "errors.py", __file__):
+            assert Path(path).read_text()
+            await refused(sandbox, table, f"open({str(path)!r}).read()")
+        for folder in (Path.home(), home, root, root / "tasks", "/", "/tmp", "/home", "/etc", "/proc"):
+            await refused(sandbox, table, f"import os\nif os.listdir({str(folder)!r}): emit('listed', 1)") if str(
+                folder
+            ) not in _seen(sandbox) else None
+
+
+def _seen(sandbox: LocalSandbox) -> set[str]:
+    """Folders that bubblewrap shows, as the empty ways to what is visible."""
+    return {"/", "/tmp", "/home", "/etc", "/proc"} if sandbox.confinement.bubblewrap else set()
+
+
+async def test_a_link_and_a_relative_way_lead_nowhere(sandbox: LocalSandbox, table: Table) -> None:
+    import numpy
+
+    await refused(sandbox, table, f"open({os.path.dirname(numpy.__file__)!r} + '/../../../../../../../../etc/passwd')")
+    await refused(sandbox, table, "import os\nos.symlink('/etc/passwd', '/tmp/link')")
+    await refused(sandbox, table, "import os\nos.link('/etc/passwd', '/tmp/link')")
+    await refused(sandbox, table, "import os\nos.chdir('/etc')\nopen('passwd')")
+
+
+async def test_nothing_can_be_written(sandbox: LocalSandbox, table: Table, tmp_path: Path) -> None:
+    import numpy
+
+    for path in (
+        "/tmp/out",
+        tmp_path / "out",
+        "out",
+        "/dev/shm/out",
+        Path(numpy.__file__).parent / "out",
+        numpy.__file__,
+    ):
+        for mode in ("w", "a"):
+            done = await sandbox.run(f"open({str(path)!r}, {mode!r})", table)
+            assert done.error is not None
+            assert done.error.startswith((*REFUSED, "OSError: [Errno 30]")), done.error
+    for code in (
+        "os.remove(np.__file__)",
+        "os.rename(np.__file__, '/tmp/x')",
+        "os.mkdir('/tmp/d')",
+        "os.memfd_create('x')",
+    ):
+        done = await sandbox.run(f"import os\n{code}", table)
+        assert done.error is not None
+    assert not (tmp_path / "out").exists()
+    assert Path(numpy.__file__).exists()
+
+
+async def test_the_environment_is_empty(sandbox: LocalSandbox, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    code = """
+import ctypes, os, sys
+entries = []
+environ = ctypes.POINTER(ctypes.c_char_p).in_dll(ctypes.CDLL(None), "environ")
+while environ and environ[len(entries)]:
+    entries.append(environ[len(entries)].decode())
+emit("environ", [dict(os.environ), entries, sys.argv])
+"""
+    done = await sandbox.run(code, table)
+    assert done.error is None
+    assert done.results[0].value == [{}, [], [""]]
+
+
+@pytest.mark.parametrize("family", ["AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK", "AF_PACKET"])
+async def test_no_socket_can_be_opened(sandbox: LocalSandbox, table: Table, family: str) -> None:
+    for kind in ("SOCK_STREAM", "SOCK_DGRAM", "SOCK_RAW"):
+        await refused(sandbox, table, f"import socket\nsocket.socket(socket.{family}, socket.{kind})")
+    await refused(sandbox, table, "import socket\nsocket.socketpair()")
+
+
+async def test_neither_listener_hears_anything(sandbox: LocalSandbox, table: Table) -> None:
+    name = f"\0sage-spo-test-{os.getpid()}"
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as abstract:
+        abstract.bind(name)
+        abstract.listen()
+        port = server.getsockname()[1]
+        await refused(sandbox, table, f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 1)")
+        await refused(sandbox, table, f"import socket\nsocket.socket(socket.AF_UNIX).connect({name!r})")
+        for listener in (server, abstract):
+            listener.settimeout(0.05)
+            with pytest.raises(TimeoutError):
+                listener.accept()
+
+
+async def test_it_holds_three_pipes_and_no_other_descriptor(sandbox: LocalSandbox, table: Table) -> None:
+    code = """
+import os, stat
+held = {}
+for number in range(4096):
+    try: mode = os.fstat(number).st_mode
+    except OSError: continue
+    held[number] = "pipe" if stat.S_ISFIFO(mode) else "device" if stat.S_ISCHR(mode) else oct(mode)
+emit("held", held)
+"""
+    done = await sandbox.run(code, table)
+    assert done.results[0].value == {"0": "device", "1": "pipe", "2": "pipe", "3": "pipe"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os\nos.fork()",
+        "import os\nos.posix_spawn('/bin/true', ['true'], {})",
+        "import os\nos.execv('/bin/true', ['true'])",
+        "import subprocess\nsubprocess.run(['true'])",
+        "import os\nif os.system('true') == 0: emit('ran', 1)\nraise PermissionError('not run')",
+        "import multiprocessing\nmultiprocessing.Process(target=print).start()",
+    ],
+)
+async def test_no_process_can_be_started(sandbox: LocalSandbox, table: Table, code: str) -> None:
+    await refused(sandbox, table, code)
+
+
+async def test_no_thread_can_be_started(sandbox: LocalSandbox, table: Table) -> None:
+    done = await sandbox.run("import threading\nthreading.Thread(target=print).start()", table)
+    assert done.error is not None
+    assert done.error.startswith("RuntimeError: can't start new thread")
+
+
+async def test_nobody_can_be_killed(sandbox: LocalSandbox, table: Table) -> None:
+    other = os.getpid()
+    for code in (
+        f"os.kill({other}, signal.SIGKILL)",
+        "os.kill(os.getppid(), signal.SIGKILL)",
+        "os.killpg(0, signal.SIGTERM)",
+        "os.kill(-1, signal.SIGKILL)",
+        f"os.setpriority(os.PRIO_PROCESS, {other}, 19)",
+        f"os.sched_setaffinity({other}, [0])",
+        f"signal.pidfd_send_signal(os.pidfd_open({other}), signal.SIGKILL)",
+        f"resource.prlimit({other}, resource.RLIMIT_NOFILE, (1, 1))",
+        "resource.setrlimit(resource.RLIMIT_CPU, (100, 100))",
+        f"fcntl.fcntl(3, fcntl.F_SETOWN, {other})",
+        "fcntl.ioctl(3, 0x8901, b'1234')",
+    ):
+        done = await sandbox.run(
+            f"import fcntl, os, resource, signal\nos.getppid = lambda: 1\n{code}\nemit('did', 1)", table
+        )
+        assert done.error is not None
+        assert done.error.startswith(("PermissionError", "ValueError: not allowed")), (code, done.error)
+    assert alive({other})
+    assert sandbox.pid is not None
+
+
+@pytest.mark.skipif(platform.machine() not in ARCHITECTURES, reason="no list of system calls for this machine")
+async def test_every_system_call_that_is_not_listed_is_refused(sandbox: LocalSandbox, table: Table) -> None:
+    """All numbers the kernel has and some it hasn't yet, and x86-64's second numbering."""
+    column = ARCHITECTURES[platform.machine()][1]
+    allowed = {numbers[column] for numbers in WORKER.values()} | {FCNTL[column]}
+    numbers = [number for number in [*range(600), *range(1 << 30, (1 << 30) + 600)] if number not in allowed]
+    code = f"""
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+passed = []
+for number in {numbers}:
+    ctypes.set_errno(0)
+    if libc.syscall(ctypes.c_long(number), *[ctypes.c_long(0)] * 6) != -1 or ctypes.get_errno() != 1:
+        passed.append(number)
+emit("passed", passed)
+"""
+    done = await sandbox.run(code, table)
+    assert done.error is None
+    assert done.results[0].value == []
+
+
+async def test_the_process_that_forks_it_is_out_of_reach(sandbox: LocalSandbox, table: Table) -> None:
+    code = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+zygote = libc.getppid()
+emit("parent", zygote)
+for path in (f"/proc/{zygote}/mem", f"/proc/{zygote}/fd/0", f"/proc/{zygote}/maps", "/proc/self/fd/3"):
+    try: os.close(os.open(path, os.O_RDONLY)); emit("opened", path)
+    except OSError: pass
+"""
+    done = await sandbox.run(code, table)
+    assert done.error is None
+    assert [finding.name for finding in done.results] == ["parent"]
+
+
+async def test_other_tables_are_not_in_sight(sandbox: LocalSandbox, table: Table) -> None:
+    await sandbox.run("", Table([{"secret": "held out"}]))
+    code = "import gc\nemit('seen', sum('secret' in each.columns for each in gc.get_objects() if type(each) is pd.DataFrame))"
+    done = await sandbox.run(code, table)
+    assert done.results[0].value == 0
+
+
+MISUSE = "killed by the sandbox: "
+
+
+@pytest.mark.parametrize(
+    ("payload", "error"),
+    [
+        ("b'x' * 100", f"{MISUSE}too much was written to the results channel at once"),
+        ("b'x' + (3).to_bytes(4, 'big') + b'abc'", f"{MISUSE}what was written to the results channel is no finding"),
+        ("b'f' + (2 << 20).to_bytes(4, 'big')", f"{MISUSE}too much was written to the results channel at once"),
+        ("b'f' + (0xffffffff).to_bytes(4, 'big')", f"{MISUSE}too much was written to the results channel at once"),
+        ("frame(b'{\"a\": 1}')", f"{MISUSE}what was written to the results channel is no finding"),
+        ("frame(b'[1, 2, 3]')", f"{MISUSE}what was written to the results channel is no finding"),
+        ("frame(b'[\"a\", 1, \"\"')", f"{MISUSE}what was written to the results channel is no finding"),
+        ("frame(b'\\xff\\xfe')", f"{MISUSE}what was written to the results channel is no finding"),
+        ("frame(b'[' * 900_000)", f"{MISUSE}a finding of too many values"),
+        ("frame(b'[' * 400_000)", f"{MISUSE}what was written to the results channel is no finding"),
+        ("frame(b'[' + b'[],' * 300_000 + b'1]')", f"{MISUSE}a finding of too many values"),
+        ("frame(b'[\"a\", ' + b'9' * 5000 + b', \"\"]')", f"{MISUSE}what was written to the results channel is no finding"),
+        ("b''.join([frame(b'[\"a\", 1, \"\"]')] * 400_000)", f"{MISUSE}too much was written to the results channel"),
+    ],
+)  # fmt: skip
+async def test_forged_frames_end_the_run(sandbox: LocalSandbox, table: Table, payload: str, error: str) -> None:
+    code = f"""
+import os
+def frame(data): return b"f" + len(data).to_bytes(4, "big") + data
+emit("before", 1)
+rest = {payload}
+while rest: rest = rest[os.write(3, rest):]
+import time
+time.sleep(60)
+"""
+    done = await sandbox.run(code, table)
+    assert done.error == error
+    assert done.results[0].name == "before"
+    assert done.duration < 10
+
+
+async def test_a_forged_finding_is_cleaned_like_any_other(sandbox: LocalSandbox, table: Table) -> None:
+    code = r"""
+import os
+deep = b"[" * 800 + b"]" * 800
+data = b'["\\u001b[1mname\\ud800", [1e999, NaN, -Infinity, ' + b"9" * 400 + b', "\\u0007\\u202e", ' + deep + b'], "\\n"]'
+os.write(3, b"f" + len(data).to_bytes(4, "big") + data)
+"""
+    done = await sandbox.run(code, table)
+    assert done.error is None
+    [finding] = done.results
+    assert finding.name == "name"
+    assert finding.value[:5] == [None, None, None, None, ""]
+    assert repr(finding.value).count("[") < 30
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("import os\nos._exit(0)", "the code ended its process before its end (exit code 0)"),
+        ("import os\nos._exit(97)", "the code ended its process before its end (exit code 97)"),
+        ("import ctypes\nctypes.string_at(0)", "crashed (SIGSEGV)"),
+        ("import os\nfor at in range(9):\n  try: os.close(at)\n  except OSError: pass", "the code ended its process before its end (exit code 97)"),
+    ],
+)  # fmt: skip
+async def test_leaving_early_is_an_error(sandbox: LocalSandbox, table: Table, code: str, error: str) -> None:
+    assert (await sandbox.run(code, table)).error == error
+    assert (await sandbox.run("emit('a', 1)", table)).error is None
+
+
+async def test_closing_the_pipes_does_not_hide_a_running_worker(hasty: LocalSandbox, table: Table) -> None:
+    done = await hasty.run("import os, time\nos.closerange(0, 4)\ntime.sleep(60)", table)
+    assert done.error == "time limit of 2 s"
