@@ -138,6 +138,11 @@ def prompt_text(name: str, **values: Any) -> str:
     return _environment().get_template(f"{name}.txt").render(**values).strip()
 
 
+def fence(seed: int, *content: object) -> str:
+    """The name of a request's tags: known only to who knows the run's seed and everything that the tags enclose."""
+    return f"data-{digest(seed, *(str(part) for part in content))[:8]}"
+
+
 def fenced(text: str, cap: int = 1500) -> str:
     """Untrusted text made safe to show between tags that it cannot know: control characters stripped, size capped.
 

@@ -13,10 +13,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import BudgetExceeded
-from ..seeding import digest
 from ..tasks.prompt import Prompt
 from ..tasks.task import Task
-from .ask import AgentDesk, fenced, prompt_text
+from .ask import AgentDesk, fence, fenced, prompt_text
 from .edits import Edit, applied, usable
 from .leaks import Copies
 from .meaning import said_before, same_meaning
@@ -146,7 +145,7 @@ async def _asked(
 ) -> Critique | None:
     message = prompt_text(
         "critique",
-        fence=f"data-{digest(desk.calls.run_id, iteration, 'critique', index)[:8]}",
+        fence=fence(desk.calls.seed, iteration, index, parent.id, candidate.id),
         parent=fenced(parent.system, cap=24_000),
         candidate=fenced(candidate.system, cap=24_000),
         directions=[fenced(d, cap=400) for d in directions],

@@ -16,9 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import BudgetExceeded
 from ..evaluation.hypotheses import Support
-from ..seeding import digest
 from ..traces.rows import Record
-from .ask import AgentDesk, fenced, prompt_text
+from .ask import AgentDesk, fence, fenced, prompt_text
 from .workspace import Workspace
 
 STANDARD = "toolkit.standard(records, emit, labels={labels})"
@@ -140,14 +139,16 @@ async def diagnose(
     """
     sample = _sample(workspace, brief, rng)
     shown = tuple(r.example_id for r in sample)
-    fence = f"data-{digest(workspace.run_id, iteration, 'diagnose', opinion)[:8]}"
+    tag = fence(
+        desk.calls.seed, iteration, opinion, workspace.champion.id, *shown, *(f.text for f in workspace.findings)
+    )
     outputs: list[str] = []
     seen = len(workspace.findings)
     for turn in range(max_rounds):
         last = turn == max_rounds - 1
         message = prompt_text(
             "diagnose" if workspace.sandbox else "diagnose_without_code",
-            fence=fence,
+            fence=tag,
             prompt=fenced(workspace.champion.system, cap=24_000),
             fields=workspace.fields,
             findings=[f.text for f in workspace.findings],

@@ -17,8 +17,9 @@ from .workspace import Workspace
 DUPLICATE = 0.8
 """Two directions whose matched examples overlap by at least so much are one."""
 
-UNSETTLED = 0.5
-"""How much a hypothesis is believed that the confirmation half had too few matched examples to test."""
+UNSETTLED = (0.3, 0.6, 0.75)
+"""How much a hypothesis is believed that the confirmation half had too few matched examples to test, when one, two, or
+more independent requests named it."""
 
 LEAST_MATCHED = 3
 
@@ -46,12 +47,12 @@ class Tested:
     @property
     def belief(self) -> float:
         """How sure it is that these examples fail for a reason of their own."""
-        return 1.0 - self.q if self.status == "confirmed" else UNSETTLED
+        return 1.0 - self.q if self.status == "confirmed" else UNSETTLED[min(self.opinions, len(UNSETTLED)) - 1]
 
     @property
     def worth(self) -> float:
         """Expected gain: the failures it may explain, times how far it is believed, times its headroom."""
-        return self.support.failures * self.belief * self.support.rate * (1 + 0.5 * (self.opinions - 1))
+        return self.support.failures * self.belief * self.support.rate
 
 
 async def test_hypotheses(workspace: Workspace, drafts: Sequence[Draft], fdr: float) -> list[Tested]:
@@ -99,7 +100,7 @@ def _judged(tested: Sequence[Tested], fdr: float) -> list[Tested]:
             judged.append(replace(t, status="confirmed"))
         elif t.support.n < LEAST_MATCHED or t.support.failures == 0:
             judged.append(replace(t, status="dropped", reason=f"too few failures are matched ({t.support.words})"))
-        elif _could_have_shown(t, fdr) or t.support.lift < 0:
+        elif _could_have_shown(t, fdr):
             judged.append(replace(t, status="dropped", reason=f"not confirmed where nobody looked (q = {q:.2f})"))
         else:
             judged.append(replace(t, reason="too few fresh examples to confirm or refute it"))
@@ -107,9 +108,13 @@ def _judged(tested: Sequence[Tested], fdr: float) -> list[Tested]:
 
 
 def _could_have_shown(t: Tested, fdr: float) -> bool:
-    """Whether the confirmation half would have confirmed it, alone, had all of its matched examples failed."""
+    """Whether the confirmation half would have confirmed it, alone, if it raised the failures half way to all of them.
+
+    Where nearly everything fails, for many reasons at once, no single cause can show among few examples.
+    """
     c = t.confirmation
-    return p_value(Support(c.n, c.n, c.other_n, max(0, c.failures + c.other_failures - c.n))) <= fdr / 2
+    expected = round(c.n * (1 + c.other_rate) / 2)
+    return p_value(Support(c.n, expected, c.other_n, c.other_failures)) <= fdr
 
 
 def merged(tested: Sequence[Tested], labels: Sequence[str]) -> list[Tested]:
@@ -118,7 +123,7 @@ def merged(tested: Sequence[Tested], labels: Sequence[str]) -> list[Tested]:
     It counts in how many independent requests the fix was named.
     """
     kept: list[Tested] = []
-    for t in sorted(tested, key=lambda t: (-t.worth, t.draft.predicate, t.draft.claim)):
+    for t in sorted(tested, key=lambda t: (-t.worth, len(t.draft.predicate), t.draft.predicate, t.draft.claim)):
         twin = next((k for k in kept if _twins(k, t, labels)), None)
         if twin is None:
             kept.append(t)

@@ -10,9 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import BudgetExceeded
 from ..evaluation.hypotheses import Support
-from ..seeding import digest
 from ..tasks.prompt import placeholders
-from .ask import AgentDesk, fenced, prompt_text
+from .ask import AgentDesk, fence, fenced, prompt_text
 from .diagnostician import shown_failure
 from .edits import Edit
 from .workspace import Workspace
@@ -69,9 +68,10 @@ async def propose(
     candidates = [r for r in workspace.failures() if r.example_id not in unseen]
     about = [r for r in candidates if r.example_id in direction.matched] if direction.matched else candidates
     sample = [about[int(i)] for i in rng.permutation(len(about))[:MATCHED_SHOWN]]
+    shown = tuple(r.example_id for r in sample)
     message = prompt_text(
         "propose",
-        fence=f"data-{digest(workspace.run_id, iteration, 'propose', direction.index)[:8]}",
+        fence=fence(desk.calls.seed, iteration, workspace.champion.id, direction.claim, direction.cause, *shown),
         prompt=fenced(text, cap=24_000),
         labels=task.labels,
         claim=direction.claim,
@@ -96,7 +96,6 @@ async def propose(
         )
     except BudgetExceeded:
         reply = None
-    shown = tuple(r.example_id for r in sample)
     if reply is None:
         return Proposed(direction, "", (), shown)
     return Proposed(direction, fenced(reply.cause.strip(), cap=400), tuple(reply.edits[:most]), shown)

@@ -7,12 +7,11 @@ from collections.abc import Collection, Sequence
 from pydantic import BaseModel, Field
 
 from ..errors import BudgetExceeded
-from ..seeding import digest
 from ..tasks.prompt import Prompt, placeholders
 from ..tasks.task import Task
 from ..traces.rows import Record
 from . import playbook
-from .ask import AgentDesk, fenced, prompt_text
+from .ask import AgentDesk, fence, fenced, prompt_text
 from .operators import Situation
 
 ERRORS_SHOWN = 8
@@ -59,7 +58,7 @@ async def _asked(s: Situation, desk: AgentDesk, iteration: int, index: int, trie
     known_fields = s.task.fields
     message = prompt_text(
         "rewrite",
-        fence=f"data-{digest(s.prompt.id, iteration, index, desk.calls.run_id)[:8]}",
+        fence=fence(desk.calls.seed, iteration, index, s.prompt.id, *(r.example_id for r in sample)),
         prompt=fenced(s.prompt.system, cap=LONGEST),
         failures=[_shown(s.task, record) for record in sample],
         failed=len(failures),

@@ -6,7 +6,7 @@ on the holdout split whether the winner breaks what worked (ALGORITHMS section 5
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -22,6 +22,9 @@ from ..tasks.prompt import Prompt
 
 HANDLED = 0.5
 """An example of the user's preserve set is guarded when the champion scores at least this much on it."""
+
+PATIENT = 0.1
+"""A candidate whose edits were tried one by one leaves the race only when it is this unlikely to be better."""
 
 Accept = Literal["likely", "significant", "argmax"]
 
@@ -82,12 +85,25 @@ class Validator:
     deterministic: bool = True
 
     async def validate(
-        self, champion: Prompt, candidates: Sequence[Prompt], *, iteration: int = 1, index: int = 0
+        self,
+        champion: Prompt,
+        candidates: Sequence[Prompt],
+        *,
+        iteration: int = 1,
+        index: int = 0,
+        focus: Collection[str] | None = None,
     ) -> Outcome:
-        """Measure the candidates against the champion. `index` counts the run's candidates before these."""
+        """Measure the candidates against the champion. `index` counts the run's candidates before these.
+
+        With `focus`, ids of the examples that the candidates' edits are about, they were tried on those already:
+        they race at once, on examples of which every other one is of that kind.
+        """
         verdicts: dict[str, Verdict] = {}
         panel, track = self.panels.panel(iteration), self.panels.track(iteration)
         try:
+            targeted = focus is not None and len(candidates) <= self.rules.finalists
+            if targeted and focus is not None:
+                track, panel = _by_turns((*panel, *track), focus), ()
             screened = await self._screen(champion, candidates, panel, track)
         except BudgetExceeded as stop:
             return Outcome(champion, [_not_measured(c, str(stop)) for c in candidates], budget_spent=True)
@@ -102,7 +118,7 @@ class Validator:
                     candidate.id, False, "screened out", _screen_words(shown), {"screen": asdict(shown)}
                 )
         spent = len(screened) < len(candidates)
-        races, cut = await self._race(champion, finalists, track or panel)
+        races, cut = await self._race(champion, finalists, track or panel, patient=targeted)
         order = sorted(finalists, key=lambda c: -probability_better(races[c]) if races[c] else 0.0)
         winner: Prompt | None = None
         for candidate in order:
@@ -145,6 +161,8 @@ class Validator:
             room -= 1
         if not room:
             raise BudgetExceeded("the budget has no room for another race")
+        if not panel:
+            return {candidate: Advantage(0, 1.0, None) for candidate in candidates[:room]}
         shown: dict[Prompt, Advantage] = {}
         running = list(candidates[:room])
         third = -(-len(panel) // 3)
@@ -175,7 +193,7 @@ class Validator:
     # -- race ------------------------------------------------------------------------------------------------
 
     async def _race(
-        self, champion: Prompt, finalists: Sequence[Prompt], track: tuple[Example, ...]
+        self, champion: Prompt, finalists: Sequence[Prompt], track: tuple[Example, ...], *, patient: bool = False
     ) -> tuple[dict[Prompt, list[float]], bool]:
         """Paired differences of each finalist on the blocks it was raced on, and whether the budget cut it short."""
         differences: dict[Prompt, list[float]] = {c: [] for c in finalists}
@@ -198,7 +216,7 @@ class Validator:
                 after = self.evaluator.scores(candidate.id, block)
                 differences[candidate] += paired_differences(after, before)
             blocks = start // self.rules.block + 1
-            running = [c for c in running if self._still_open(differences[c], blocks)]
+            running = [c for c in running if self._still_open(differences[c], blocks, patient)]
         return differences, False
 
     def _reused(self, candidate: Prompt) -> int:
@@ -206,9 +224,13 @@ class Validator:
         measured = {r.example_id for r in self.evaluator.records(candidate.id, "search")}
         return len(measured & set(candidate.shown))
 
-    def _still_open(self, differences: Sequence[float], blocks: int) -> bool:
-        """Whether another block may still change the verdict: the longer a race lasts, the more must be there."""
+    def _still_open(self, differences: Sequence[float], blocks: int, patient: bool) -> bool:
+        """Whether another block may still change the verdict: the longer a race lasts, the more must be there.
+
+        A patient race gives up only what is clearly behind: its candidate has evidence of another kind behind it.
+        """
         least = min(self.rules.confidence, self.rules.drop_below + 0.15 * (blocks - 1))
+        least = PATIENT if patient else least
         return least <= probability_better(differences) < self.rules.clearly_better
 
     def _passes(self, differences: Sequence[float], rank: int) -> bool:
@@ -280,6 +302,14 @@ class Validator:
             max_regression=self.rules.max_regression,
             required=required,
         )
+
+
+def _by_turns(examples: Sequence[Example], focus: Collection[str]) -> tuple[Example, ...]:
+    """The examples so that those of the focus and the others take turns, as far as they go."""
+    inside = [e for e in examples if e.id in focus]
+    outside = [e for e in examples if e.id not in focus]
+    pairs = [e for pair in zip(inside, outside, strict=False) for e in pair]
+    return (*pairs, *inside[len(outside) :], *outside[len(inside) :])
 
 
 def _not_measured(candidate: Prompt, reason: str) -> Verdict:

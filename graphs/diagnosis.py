@@ -6,13 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
+from ..agents.attribution import Share, Trial
+from ..agents.critic import Weeded
 from ..agents.diagnostician import Draft
 from ..agents.directions import Tested
 from ..agents.edits import Edit
 from ..agents.meaning import said_before
 from ..agents.operators import sentences
 from ..agents.proposer import Direction, Proposed
-from ..agents.pruning import Ablation, Part
 from ..agents.workspace import Workspace
 from ..evaluation.evaluator import paired_differences
 from ..evaluation.hypotheses import Support, coin, difference_in_differences
@@ -21,16 +22,11 @@ from ..traces.rows import CodeRun, Hypothesis
 from .search_loop import REFUTED
 from .session import Session
 
-BELIEVED = 0.8
 REMEMBERED = 24
 """So many of what was tried last stand in a request."""
 
 FEW = 3
 """A rejected candidate speaks against its sentences when it has no more of them than this."""
-
-ABLATION = "ablation"
-FIRST_TESTED = 100
-"""Hypotheses are numbered from here in every iteration; the results of leaving sentences out come before."""
 
 
 def workspace(session: Session, champion: str, pool: Sequence[str], iteration: int, runs_from: int = 0) -> Workspace:
@@ -71,7 +67,7 @@ def beside(shared: Workspace, opinion: int) -> Workspace:
 
 def keep_tested(session: Session, iteration: int, tested: Sequence[Tested]) -> None:
     """Store every tested hypothesis of an iteration, in order."""
-    for index, t in enumerate(tested, FIRST_TESTED):
+    for index, t in enumerate(tested):
         d = t.draft
         session.suppose(
             Hypothesis(
@@ -102,7 +98,7 @@ def keep_tested(session: Session, iteration: int, tested: Sequence[Tested]) -> N
 
 def tested(session: Session, iteration: int) -> list[Tested]:
     """The hypotheses of an iteration, as they were tested."""
-    return [_tested(h) for h in session.hypotheses_of(iteration) if h.source != ABLATION]
+    return [_tested(h) for h in session.hypotheses_of(iteration)]
 
 
 def _tested(h: Hypothesis) -> Tested:
@@ -145,7 +141,8 @@ async def look_inside(session: Session, champion: str, pool: Sequence[str], iter
     place = workspace(session, champion, pool, iteration, runs_from=1000 + 10 * index)
     code = f"toolkit.within(records, eval({json.dumps(h.predicate)}), emit)"
     execution = await place.run(code, f"inside direction {index}")
-    cause = "" if execution.error else "\n".join(f.text for f in place.findings[:4])
+    telling = [f for f in place.findings if f.name != "counts" and f.value]  # the counts stand with the predicate
+    cause = "" if execution.error else "\n".join(f.text for f in telling[:4])
     session.suppose(replace(h, cause=cause))
 
 
@@ -177,48 +174,59 @@ def proposals(session: Session, iteration: int) -> list[Proposed]:
     return found
 
 
-def believed(one: Proposed) -> bool:
-    """Whether a proposal rests on more than a guess."""
-    return one.direction.support is not None and one.direction.support.lift > 0.1
+def confirmed(session: Session, iteration: int, index: int) -> bool:
+    """Whether a hypothesis held where nobody looked."""
+    return session.hypothesis(iteration, index).support["tested"] == "confirmed"
 
 
-def unchecked_parts(session: Session, champion: Prompt, iteration: int) -> list[Part]:
-    """Sentences of the champion that were added for a direction and have not been left out for a test yet."""
-    lines = set(sentences(champion.system)) | set(champion.system.split("\n"))
-    checked = {h.fix for h in session.hypotheses_before(iteration) if h.source == ABLATION}
-    parts: dict[str, Part] = {}
-    for h in session.hypotheses_before(iteration):
-        for edit in h.edits:
-            text = str(edit["text"]).strip()
-            if edit["operation"] in ("add", "replace") and text in lines and text not in checked:
-                parts.setdefault(text, Part(text, frozenset(h.matched)))
-    return list(parts.values())
+def keep_weeded(session: Session, iteration: int, proposals: Sequence[Proposed], weeded: Weeded) -> None:
+    """Store which edits the critic left."""
+    left = {one.direction.index: one.edits for one in weeded.proposals}
+    reasons = {one.direction.index: reason for one, _, reason in weeded.dropped}
+    for one in proposals:
+        index = one.direction.index
+        edits = left.get(index, ())
+        h = session.hypothesis(iteration, index)
+        reason = h.reason if edits else f"its edit {reasons.get(index, 'was dropped')}"
+        session.suppose(replace(h, edits=tuple(e.model_dump() for e in edits), reason=reason))
 
 
-def keep_ablations(session: Session, iteration: int, found: Sequence[Ablation]) -> None:
-    """Store what leaving sentences out showed: those that do not pay are a direction of their own."""
-    for index, a in enumerate(found):
-        session.suppose(
-            Hypothesis(
-                run_id=session.run.id,
-                iteration=iteration,
-                index=index,
-                source=ABLATION,
-                claim=f"'{a.part.sentence}' " + ("pays its way" if a.pays else "does not pay its way"),
-                predicate="",
-                effect="",
-                fix=a.part.sentence,
-                findings=(),
-                status="dropped" if a.pays else "direction",
-                reason=a.words,
-                support={
-                    "n": 0, "failures": 0, "other_n": 0, "other_failures": 0,
-                    "confirmation": {"n": 0, "failures": 0, "other_n": 0, "other_failures": 0},
-                    "p": 1.0, "q": 1.0, "tested": "ablation", "opinions": 1,
-                },
-                edits=() if a.pays else (a.edit.model_dump(),),
-            )
-        )  # fmt: skip
+def trials(proposals: Sequence[Proposed]) -> list[Trial]:
+    """Every edit of the proposals as one to be left out in turn."""
+    return [
+        Trial((one.direction.index, place), edit, one.direction.matched, frozenset(one.shown))
+        for one in proposals
+        for place, edit in enumerate(one.edits)
+    ]
+
+
+def keep_shares(
+    session: Session, iteration: int, proposals: Sequence[Proposed], shares: Sequence[Share]
+) -> list[Proposed]:
+    """Store what each edit is worth within the bundle; returns the proposals with the edits that earned their place."""
+    by_key = {share.trial.key: share for share in shares}
+    kept = []
+    for one in proposals:
+        index = one.direction.index
+        own = [by_key[index, place] for place in range(len(one.edits))]
+        earned = tuple(share.trial.edit for share in own if share.earned)
+        h = session.hypothesis(iteration, index)
+        words = "; ".join(share.words for share in own)
+        idle = [share.trial.edit.text for share in own if share.idle]
+        session.suppose(replace(h, support={**h.support, "share": words, "earned": bool(earned), "idle": idle}))
+        if earned:
+            kept.append(replace(one, edits=earned))
+    return kept
+
+
+def focus(session: Session, iteration: int) -> frozenset[str]:
+    """The examples that this iteration's directions are about, where their edits helped."""
+    return frozenset(
+        i
+        for h in session.hypotheses_of(iteration)
+        if h.status == "direction" and h.support.get("earned", True)
+        for i in h.matched
+    )
 
 
 # -- what came of it -----------------------------------------------------------------------------------------
@@ -229,8 +237,7 @@ def tried(session: Session, champion: str, iteration: int) -> list[str]:
     lines = set(session.prompt(champion).system.split("\n"))
     texts: dict[str, None] = {}
     for h in session.hypotheses_before(iteration):
-        if h.source == ABLATION and h.status == "direction":
-            texts[h.fix] = None
+        texts.update(dict.fromkeys(text for text in h.support.get("idle", ()) if text))
     for decision in session.decisions_before(iteration):
         prompt = session.prompt(decision.prompt_id)
         if decision.verdict in REFUTED and prompt.parents:
@@ -243,7 +250,7 @@ def tried(session: Session, champion: str, iteration: int) -> list[str]:
 
 def refuted(session: Session, iteration: int, most: int = 12) -> list[str]:
     """Claims that did not hold where nobody looked, newest last."""
-    claims = [h.claim for h in session.hypotheses_before(iteration) if h.status == "dropped" and h.source != ABLATION]
+    claims = [h.claim for h in session.hypotheses_before(iteration) if h.status == "dropped"]
     return [c for i, c in enumerate(claims) if not said_before(c, claims[i + 1 :])][-most:]
 
 

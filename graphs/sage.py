@@ -8,6 +8,7 @@ role does is in `agents`, and what the nodes pass on is in the run store (`diagn
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Literal
 
 from langgraph.graph import END, START, StateGraph
@@ -16,14 +17,14 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from ..agents import playbook
+from ..agents.attribution import attribute, bundle
 from ..agents.critic import review, weed
 from ..agents.diagnostician import Brief, Draft, diagnose, run_standard
 from ..agents.directed import directed_operators
 from ..agents.directions import test_hypotheses, triage
-from ..agents.edits import Edit, applied
+from ..agents.edits import Edit
 from ..agents.proposer import Proposed, propose
-from ..agents.pruning import ablate
-from ..agents.rewriter import repaired, rewrite
+from ..agents.rewriter import rewrite
 from ..errors import BudgetExceeded
 from ..evaluation.evaluator import Job
 from ..evaluation.panels import without_demos
@@ -35,6 +36,9 @@ from .search_loop import after_validate, proposed, situation, validate
 from .session import Session, open_session
 from .state import Context, Graph, RunState, Update
 
+FILL = 3
+"""Candidates from `random`'s operator where an agent model proposed nothing of use."""
+
 
 class SageOptions(SearchOptions):
     """Options of `sage`; the sources of the defaults stand in ALGORITHMS section 1.3.
@@ -42,18 +46,17 @@ class SageOptions(SearchOptions):
     `directions` (I) are acted on per iteration, chosen from at most `hypotheses` of each of `opinions` independent
     diagnosticians, each of which may run code of its own in `max_rounds` requests. `fdr` is the false discovery rate
     at which hypotheses are believed. `edits` is how many an agent may propose for one direction. `share` of the
-    budget's target calls may go into the records of one diagnosis. `prune` leaves added sentences out in turn.
+    budget's target calls may go into the records of one diagnosis.
     `profile`: `strong` agent models return lists, `small` ones one item per request (auto: `local` is small).
     """
 
-    directions: int = Field(default=12, ge=1, le=32)
+    directions: int = Field(default=20, ge=1, le=32)
     hypotheses: int = Field(default=8, ge=1, le=16)
-    opinions: int = Field(default=2, ge=1, le=8)
+    opinions: int = Field(default=4, ge=1, le=8)
     max_rounds: int = Field(default=4, ge=1, le=8)
     fdr: float = Field(default=0.2, gt=0, le=1)
     edits: int = Field(default=2, ge=1, le=5)
     share: float = Field(default=0.15, gt=0, le=1)
-    prune: bool = True
     profile: Literal["auto", "strong", "small"] = "auto"
 
 
@@ -76,6 +79,7 @@ def build() -> Graph:
     builder.add_node("investigate", closing(investigate))
     builder.add_node("proposer", closing(proposer))
     builder.add_node("critic", closing(critic))
+    builder.add_node("attribution", closing(attribution))
     builder.add_node("validator", closing(validator))
     builder.add_edge(START, "export")
     builder.add_edge("export", "diagnostician")
@@ -83,7 +87,8 @@ def build() -> Graph:
     builder.add_conditional_edges("triage", _by_direction, ["investigate", "proposer"])
     builder.add_edge("investigate", "proposer")
     builder.add_edge("proposer", "critic")
-    builder.add_conditional_edges("critic", _after_critic)
+    builder.add_edge("critic", "attribution")
+    builder.add_conditional_edges("attribution", _after_attribution)
     builder.add_conditional_edges("validator", after_validate, {"again": "export", END: END})
     return builder.compile()
 
@@ -93,7 +98,7 @@ def _by_direction(state: RunState) -> list[Send] | Literal["proposer"]:
     return [Send("investigate", {**given, "direction": i}) for i in state["directions"]] or "proposer"
 
 
-def _after_critic(state: RunState) -> Literal["validator", "__end__"]:
+def _after_attribution(state: RunState) -> Literal["validator", "__end__"]:
     return "__end__" if state["stop"] else "validator"
 
 
@@ -107,7 +112,7 @@ def options_of(session: Session) -> SageOptions:
 
 
 async def export(state: RunState) -> Update:
-    """Measure the champion where a diagnosis needs it, and leave out in turn what was added to it last."""
+    """Measure the champion where a diagnosis needs it."""
     session = await open_session(state["run_id"])
     session.evaluator.begin(state["step"])
     options, iteration = options_of(session), state["iteration"] + 1
@@ -120,12 +125,6 @@ async def export(state: RunState) -> Update:
             limit = session.ledger.budget.target_calls
             enough = len(examples) if limit is None else max(48, round(options.share * limit))
             await session.evaluator.measure(Job(champion, examples[:enough]))
-        if options.prune:
-            parts = diagnosis.unchecked_parts(session, champion, iteration)
-            known = {r.example_id for r in session.evaluator.records(champion.id, "search")}
-            on = [e for e in examples if e.id in known]
-            found = await ablate(session.evaluator, champion, parts, on, session.generator(iteration, "prune"))
-            diagnosis.keep_ablations(session, iteration, found)
     except BudgetExceeded:
         pass  # the diagnosis works with what is there, and the validator sees whether a race is still to be paid
     await session.store.flush()
@@ -204,92 +203,121 @@ async def proposer(state: RunState) -> Update:
     workspace = diagnosis.workspace(session, state["champion"], state["pool"], iteration)
     tried = diagnosis.tried(session, state["champion"], iteration)
     unseen = frozenset(e.id for e in session.panels.panel(iteration))
-    found = await asyncio.gather(
-        *(
-            propose(
-                workspace,
-                diagnosis.direction(session, iteration, index),
-                desk,
-                session.generator(iteration, "propose", index),
-                iteration=iteration,
-                most=options.edits,
-                tried=tried,
-                unseen=unseen,
-            )
-            for index in state["directions"]
+
+    async def one_direction(index: int) -> Proposed:
+        direction = diagnosis.direction(session, iteration, index)
+        if direction.fix and not diagnosis.confirmed(session, iteration, index):
+            # A guess is tried as its author put it; what was confirmed is worth a request of its own.
+            return Proposed(direction, direction.claim, (Edit(text=direction.fix),), ())
+        return await propose(
+            workspace,
+            direction,
+            desk,
+            session.generator(iteration, "propose", index),
+            iteration=iteration,
+            most=options.edits,
+            tried=tried,
+            unseen=unseen,
         )
-    )
-    for one in found:
+
+    for one in await asyncio.gather(*(one_direction(index) for index in state["directions"])):
         diagnosis.keep_edits(session, iteration, one)
     await session.store.flush()
     return {}
 
 
 async def critic(state: RunState) -> Update:
-    """Weed the edits, put those that stay together, and review each candidate before it is measured."""
+    """Weed the edits by computation, then have an agent model review what they make together."""
     session = await open_session(state["run_id"])
     iteration, champion = state["iteration"], session.prompt(state["champion"])
     tried = diagnosis.tried(session, champion.id, iteration)
-    weeded = weed(session.task, champion, diagnosis.proposals(session, iteration), tried, session.copies)
+    proposals = diagnosis.proposals(session, iteration)
+    weeded = weed(session.task, champion, proposals, tried, session.copies)
     for one, edit, reason in weeded.dropped:
         session.emit("edit_dropped", iteration=iteration, edit=edit.text or edit.old, reason=reason, claim=one.cause)
-    candidates = _bundles(session, champion, weeded.proposals)
-    claims = [one.direction.claim for one in weeded.proposals]
-    kept: dict[str, Prompt] = {}
+    diagnosis.keep_weeded(session, iteration, proposals, weeded)
+    if not weeded.proposals:
+        return {"candidates": []}
+    together = _together(session, champion, weeded.proposals)
+    passed, reason = await review(
+        session.task,
+        champion,
+        together,
+        [one.direction.claim for one in weeded.proposals],
+        session.desk,
+        session.copies,
+        iteration=iteration,
+        index=0,
+        tried=tried,
+    )
+    if passed is None:
+        session.emit("candidate_rejected", iteration=iteration, origin=together.origin, reason=reason)
+        return {"candidates": []}
+    return {"candidates": [session.keep(passed, iteration)]}
+
+
+async def attribution(state: RunState) -> Update:
+    """Leave each edit out in turn, where it should help, and keep those that are missed; else make candidates as
+    `random` does."""
+    session = await open_session(state["run_id"])
+    session.evaluator.begin(state["step"])
+    iteration = state["iteration"]
     known = session.known_before(iteration)
+    kept: dict[str, Prompt] = {}
+    if state["candidates"]:
+        reviewed = session.prompt(state["candidates"][0])
+        if reviewed.origin == "repaired":  # the critic's own text cannot be taken apart
+            kept[reviewed.id] = reviewed
+        else:
+            earned = await _earned(session, state)
+            if earned:
+                together = _together(session, session.prompt(state["champion"]), earned)
+                kept[together.id] = together
+    focus = bool(kept)
     if session.desk is None:
-        candidates += await _directed(session, state, known)
-    for index, candidate in enumerate(candidates):
-        desk = session.desk if index == 0 else None  # the others are parts of the first
-        passed, reason = await review(
-            session.task,
-            champion,
-            candidate,
-            claims,
-            desk,
-            session.copies,
-            iteration=iteration,
-            index=index,
-            tried=tried,
-        )
-        if passed is not None and passed.id not in known:
-            kept.setdefault(passed.id, passed)
-        elif reason:
-            session.emit("candidate_rejected", iteration=iteration, origin=candidate.origin, reason=reason)
-    missing = session.options.candidates - len(kept) if session.desk is None else (0 if kept else 3)
-    await _fill(session, state, kept, known, missing)
-    return proposed(session, state, iteration, list(kept.values()))
+        for child in await _directed(session, state, known):
+            kept.setdefault(child.id, child)
+        await _fill(session, state, kept, known, session.options.candidates - len(kept))
+    elif not kept:
+        await _fill(session, state, kept, known, FILL)
+    await session.store.flush()
+    update = proposed(session, state, iteration, [c for c in kept.values() if c.id not in known])
+    return {**update, "directions": state["directions"] if focus else []}
+
+
+async def _earned(session: Session, state: RunState) -> list[Proposed]:
+    """The proposals with the edits that earn their place in the bundle of all; all of them where that is not paid."""
+    iteration, champion = state["iteration"], session.prompt(state["champion"])
+    proposals = diagnosis.proposals(session, iteration)
+    measured = {r.example_id for r in session.evaluator.records(champion.id, "search")}
+    examples = [e for e in without_demos(session.task.search, champion) if e.id in measured]
+    trials = diagnosis.trials(proposals)
+    if len(trials) < 2:
+        return proposals
+    rng = session.generator(iteration, "attribution")
+    try:
+        shares = await attribute(session.evaluator, champion, trials, examples, rng)
+    except BudgetExceeded:
+        return proposals
+    return diagnosis.keep_shares(session, iteration, proposals, shares)
 
 
 async def validator(state: RunState) -> Update:
     """Measure the candidates, and say whether each fix helped where it should."""
-    candidates = list(state["candidates"])
-    update = await validate(state)
     session = await open_session(state["run_id"])
+    candidates = list(state["candidates"])
+    focus = diagnosis.focus(session, state["iteration"]) if state["directions"] and session.desk else None
+    update = await validate(state, focus)
     diagnosis.keep_effects(session, state["iteration"], state["champion"], candidates)
     await session.store.flush()
     return update
 
 
-def _bundles(session: Session, champion: Prompt, proposals: tuple[Proposed, ...]) -> list[Prompt]:
-    """All edits together; those of the best believed directions; and, of many, two halves that may do without."""
-    if not proposals:
-        return []
-    sets: list[list[Proposed]] = [list(proposals)]
-    believed = [p for p in proposals if diagnosis.believed(p)]
-    if 0 < len(believed) < len(proposals):
-        sets.append(believed)
-    if len(proposals) >= 6:
-        sets += [list(proposals[0::2]), list(proposals[1::2])]
-    return [_together(session, champion, chosen) for chosen in sets]
-
-
-def _together(session: Session, champion: Prompt, chosen: list[Proposed]) -> Prompt:
+def _together(session: Session, champion: Prompt, chosen: Sequence[Proposed]) -> Prompt:
     edits: list[Edit] = [edit for one in chosen for edit in one.edits]
-    text = repaired(session.task, champion, applied(champion.system, edits))
-    shown = dict.fromkeys(i for one in chosen for i in one.shown)
+    shown = tuple(dict.fromkeys(i for one in chosen for i in one.shown))
     origin = f"{len(edits)} edit{'s' * (len(edits) > 1)} for {len(chosen)} direction{'s' * (len(chosen) > 1)}"
-    return champion.edited(text=text, origin=origin, shown=shown)
+    return bundle(session.evaluator, champion, edits, origin).model_copy(update={"shown": shown})
 
 
 async def _directed(session: Session, state: RunState, known: set[str]) -> list[Prompt]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -30,7 +30,7 @@ def build_loop(propose: Propose) -> Graph:
     """A strategy's subgraph: `propose` fills `candidates` (or sets `stop`), `validate` measures them."""
     builder = StateGraph(RunState, context_schema=Context)
     builder.add_node("propose", closing(propose))
-    builder.add_node("validate", closing(validate))
+    builder.add_node("validate", closing(_validate))
     builder.add_edge(START, "propose")
     builder.add_conditional_edges("propose", _after_propose)
     builder.add_conditional_edges("validate", after_validate, {"again": "propose", END: END})
@@ -46,8 +46,15 @@ def after_validate(state: RunState) -> Literal["again", "__end__"]:
     return "__end__" if state["stop"] else "again"
 
 
-async def validate(state: RunState) -> Update:
-    """Measure the candidates, decide, and bring champion and pool up to date."""
+async def _validate(state: RunState) -> Update:
+    return await validate(state)
+
+
+async def validate(state: RunState, focus: Collection[str] | None = None) -> Update:
+    """Measure the candidates, decide, and bring champion and pool up to date.
+
+    `focus`: ids of the examples that the candidates' edits are about, where that is known.
+    """
     session = await open_session(state["run_id"])
     session.evaluator.begin(state["step"])
     champion = session.prompt(state["champion"])
@@ -55,7 +62,7 @@ async def validate(state: RunState) -> Update:
     candidates = [session.prompt(i) for i in state["candidates"]]
     before = state["proposed"] - len(candidates)
     outcome = await session.validator(state["flip_rate"]).validate(
-        champion, candidates, iteration=state["iteration"], index=before
+        champion, candidates, iteration=state["iteration"], index=before, focus=focus
     )
     for index, verdict in enumerate(outcome.verdicts):
         session.decide(

@@ -28,7 +28,7 @@ ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
     "ARROW_NUM_THREADS": "1",
 }
-"""All of the environment that the process starts with; the code sees none of it."""
+"""All of the environment there is, for the process and for the code."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,11 @@ class Limits:
     start: float = 60.0
     """How long the process may take to start, import pandas and load the table, before any given code runs."""
 
+    def __post_init__(self) -> None:
+        """Raises ValueError: to the kernel, a negative limit is none."""
+        if wrong := [name for name, value in asdict(self).items() if not value > 0]:
+            raise ValueError(f"limits must be positive: {', '.join(wrong)}")
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import SandboxError
 from .frames import FrameError, Frames
 from .plan import Limits
-from .process import Process
+from .process import Process, ProcessGone
 from .protocol import Execution
 from .table import Table
 from .text import clean
@@ -136,7 +136,10 @@ class Run:
 
     def _execution(self, duration: float) -> Execution:
         if not self.frames.started and not self.why:
-            raise SandboxError("The worker could not be confined, so nothing was run.")
+            if self.status is None:
+                raise ProcessGone("it ended before the run began")
+            said = clean(self.output.text().strip(), 500) or f"exit code {self.status}"
+            raise SandboxError(f"The worker could not be confined, so nothing was run: {said}")
         if self.why == "never started":
             raise SandboxError(f"The worker was not ready after {self.limits.start:g} s; nothing was run.")
         text = self.output.text()

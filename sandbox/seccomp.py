@@ -45,6 +45,8 @@ ZYGOTE: dict[str, tuple[int, int | None]] = WORKER | {
     "clone": (56, 220), "clone3": (435, 435), "fork": (57, None), "wait4": (61, 260), "waitid": (247, 95),
     "kill": (62, 129), "setsid": (112, 157), "getppid": (110, 173), "prlimit64": (302, 261),
     "prctl": (157, 167), "seccomp": (317, 277), "close_range": (436, 436),
+    # For the worker, which confines itself further after the fork.
+    "landlock_create_ruleset": (444, 444), "landlock_add_rule": (445, 445), "landlock_restrict_self": (446, 446),
     # On the sockets it was started with; it can make no other.
     "sendto": (44, 206), "recvfrom": (45, 207), "sendmsg": (46, 211), "recvmsg": (47, 212),
     "getsockname": (51, 204), "getsockopt": (55, 209), "shutdown": (48, 210),

@@ -27,9 +27,14 @@ class Table:
 
     @cached_property
     def data(self) -> bytes:
-        """The table as JSON, `{"columns": …, "rows": …}`. Raises SandboxError on a value that is not plain."""
+        """The table as JSON, `{"columns": …, "rows": …}`, in UTF-8; what that cannot hold becomes `?`.
+
+        Raises SandboxError on a value that is not plain.
+        """
         try:
-            return json.dumps({"columns": self.columns, "rows": self.rows}, default=_plain).encode("ascii")
+            return json.dumps({"columns": self.columns, "rows": self.rows}, default=_plain, ensure_ascii=False).encode(
+                "utf-8", "replace"
+            )
         except (TypeError, ValueError, RecursionError) as error:
             raise SandboxError(f"The records cannot be handed to the sandbox: {error}. Use plain values.") from error
 

@@ -500,40 +500,48 @@ def output_format(
     records: pd.DataFrame, labels: Sequence[str] = (), *, prompt_id: Any = None, threshold: float = FAILS_BELOW
 ) -> list[Row]:
     """Answers whose form is off: empty, none of the `labels` word for word, a label amid other text, longer than any
-    expected answer, of several lines where no expected answer is, or ending in a stop where none does."""
+    expected answer, of several lines where no expected answer is, or ending in a stop where none does. Every group is
+    named `output …`: a fix of the form, and no rule about inputs, is what it asks for."""
     view = _view(records, prompt_id, threshold)
     outputs = view.table["output"]
     if not any(isinstance(value, str) for value in outputs.tolist()):
         return []
     column, bare, texts = 'records["output"]', 'records["output"].str.strip()', outputs.str.strip()
-    groups = [_Group("empty answer", f'{bare}.eq("")', _booleans(texts.eq("")), "output", "")]
+    groups = [_Group("output is empty", f'{bare}.eq("")', _booleans(texts.eq("")), "output", "")]
     if outputs.isna().any():
-        groups.append(_Group("no answer", f"{column}.isna()", outputs.isna().to_numpy(dtype=bool), "output", ""))
+        groups.append(
+            _Group("output is missing", f"{column}.isna()", outputs.isna().to_numpy(dtype=bool), "output", "")
+        )
     known = [str(label) for label in labels]
     literals = [literal for literal in map(_literal, known) if literal is not None]
     if known and len(literals) == len(known):
         off, off_mask = f"~{bare}.isin([{', '.join(literals)}])", ~_booleans(texts.isin(known))
-        groups.append(_Group("answer is none of the labels word for word", off, off_mask, "output", ""))
+        groups.append(_Group("output is none of the labels word for word", off, off_mask, "output", ""))
         pattern = "|".join(map(_as_word, known))
         amid = _booleans(outputs.str.contains(pattern, case=False)) & off_mask
         predicate = f"{off} & {column}.str.contains({pattern!r}, case=False)"
-        groups.append(_Group("a label amid other text", predicate, amid, "output", ""))
+        groups.append(_Group("output holds a label amid other text", predicate, amid, "output", ""))
     expected = [str(value).strip() for value in view.table["expected"].tolist() if not _empty(value)]
     if expected:
         longest, most = max(map(len, expected)), max(len(text.split()) for text in expected)
-        name, predicate = f"answer longer than any expected ({longest} characters)", f"({bare}.str.len() > {longest})"
-        groups.append(_Group(name, predicate, _booleans(texts.str.len() > longest), "output", ""))
         name, predicate = (
-            f"answer of more words than any expected ({most})",
+            f"output is longer than any expected ({longest} characters)",
+            f"({column}.str.len() > {longest})",
+        )
+        groups.append(_Group(name, predicate, _booleans(outputs.str.len() > longest), "output", ""))
+        name, predicate = (
+            f"output has more words than any expected ({most})",
             f'({bare}.str.count(" +") >= {max(most, 1)})',
         )
         groups.append(_Group(name, predicate, _booleans(texts.str.count(" +") >= max(most, 1)), "output", ""))
         if not any("\n" in text for text in expected):
             lines = _booleans(texts.str.contains("\n", regex=False))
-            groups.append(_Group("several lines", f'{bare}.str.contains("\\n", regex=False)', lines, "output", ""))
+            groups.append(
+                _Group("output has several lines", f'{bare}.str.contains("\\n", regex=False)', lines, "output", "")
+            )
         if not any(text.endswith(".") for text in expected):
             stop = _booleans(texts.str.endswith("."))
-            groups.append(_Group("answer ends in a stop", f'{bare}.str.endswith(".")', stop, "output", ""))
+            groups.append(_Group("output ends in a stop", f'{bare}.str.endswith(".")', stop, "output", ""))
     return _tested_groups(view, groups)
 
 

@@ -7,14 +7,15 @@ import contextlib
 import ctypes
 import io
 import os
+import random
 import resource
 import signal
 import sys
 from dataclasses import dataclass
 from typing import Any
 
-from . import seccomp
-from .plan import Limits
+from .confine import confine_worker
+from .plan import Limits, Plan
 
 FAILED = 97
 FILENAME = "<analysis>"
@@ -35,8 +36,7 @@ class Job:
     results: int
     parent: int
     size: int | None
-    confined: bool
-    limits: Limits
+    plan: Plan
 
 
 def live(job: Job) -> None:
@@ -49,11 +49,10 @@ def live(job: Job) -> None:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _descriptors(job)
-    os.environ.clear()
     sys.argv[:] = [""]
+    random.seed(0)  # forking has just seeded it anew
     _limit(job)
-    if job.confined:
-        seccomp.install(seccomp.WORKER)
+    confine_worker(job.plan)
     # Only now, and by this, the parent knows that code runs and that it runs confined.
     send(b"s", b"")
     _run(job)
@@ -82,13 +81,13 @@ def _descriptors(job: Job) -> None:
 
 
 def _limit(job: Job) -> None:
-    limits = job.limits
+    limits = job.plan.limits
     # The signal first, which says why; a second later the end, whatever the code did about the signal.
     resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu, limits.cpu + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
-    if job.confined:  # counts threads too, and the user's other processes: for code of ours it would be a lottery
+    if job.plan.layers:  # counts threads too, and the user's other processes: for code of ours it would be a lottery
         resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     if job.size is not None:
         resource.setrlimit(resource.RLIMIT_AS, (job.size + limits.memory, job.size + limits.memory))
@@ -98,7 +97,7 @@ def _run(job: Job) -> None:
     import numpy as np
     import pandas as pd
 
-    results = Results(job.limits)
+    results = Results(job.plan.limits)
     given = {
         "__name__": "__main__",
         "__builtins__": builtins,
@@ -118,7 +117,7 @@ def _run(job: Job) -> None:
     except MemoryError as full:
         line = _line(full, job.code)
         given.clear()  # or there may be no room to say it
-        error = f"memory limit of {_size(job.limits.memory)}{line}"
+        error = f"memory limit of {_size(job.plan.limits.memory)}{line}"
     except BaseException as raised:
         error = describe(raised, job.code)
     with contextlib.suppress(Exception):

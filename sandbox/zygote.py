@@ -14,12 +14,12 @@ import gc
 import importlib
 import json
 import os
-import random
 import select
 import signal
 import socket
 import struct
 import sys
+import warnings
 from typing import Any
 
 from . import worker
@@ -89,9 +89,8 @@ class Zygote:
             if error.name != f"{__package__}.toolkit":
                 raise
         assert values.ROWS  # imported here, once, for the workers
-        # The same draws in every run, also of code that forgets to seed.
-        random.seed(0)
-        np.random.seed(0)
+        warnings.simplefilter("ignore")  # the output is for what the code prints
+        np.random.seed(0)  # the same draws in every run, also of code that forgets to seed
         sample = pd.DataFrame({"a": ["x", "y", "x"], "b": [1.0, None, 2.0], "c": [True, False, True]})
         sample.groupby("a").agg({"b": "mean", "c": "sum"}).to_dict("records")
         sample["a"].str.len().value_counts().to_dict()
@@ -152,6 +151,8 @@ class Zygote:
                 try:
                     self.tables.clear()  # the other tables are none of this run's business
                     worker.live(self._job(table, code, output, results, own))
+                except BaseException as error:  # before any given code
+                    os.write(1, f"{type(error).__name__}: {error}".encode())
                 finally:
                     os._exit(worker.FAILED)
         except (OSError, ValueError) as error:
@@ -168,10 +169,7 @@ class Zygote:
         size = None
         if self.size is not None:
             size = int(os.pread(self.size, 200, 0).split()[0]) * os.sysconf("SC_PAGE_SIZE")
-        confined = "seccomp" in self.plan.layers
-        return worker.Job(
-            table, code, self.toolkit, self.null, output, results, parent, size, confined, self.plan.limits
-        )
+        return worker.Job(table, code, self.toolkit, self.null, output, results, parent, size, self.plan)
 
     def kill(self, descriptor: int) -> None:
         """End the run whose watch the parent has closed."""
@@ -183,11 +181,14 @@ class Zygote:
     def reap(self) -> None:
         """Tell the watches of the workers that have ended how they did."""
         for pid in list(self.workers):
-            # Not waited for yet: as long as it is a zombie, its number and its group are its own.
-            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            if hasattr(os, "waitid"):  # on macOS only from Python 3.13
+                # Not waited for yet: as long as it is a zombie, its number and its group are its own.
+                if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                    continue
+                _kill(pid)
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done == 0:
                 continue
-            _kill(pid)
-            _, status = os.waitpid(pid, 0)
             channel = self.workers.pop(pid)
             with contextlib.suppress(KeyError):
                 self.poll.unregister(channel)

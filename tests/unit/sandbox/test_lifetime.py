@@ -27,8 +27,7 @@ async def test_cancelling_a_run_leaves_no_worker(sandbox: LocalSandbox, table: T
     assert sandbox.pid is not None
     before = descendants(sandbox.pid)
     task = asyncio.create_task(sandbox.run(SLEEP, table))
-    while not descendants(sandbox.pid) - before:
-        await asyncio.sleep(0.01)
+    assert await asyncio.to_thread(eventually, lambda: bool(descendants(sandbox.pid or 0) - before))
     began = time.monotonic()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -57,9 +56,11 @@ async def test_a_process_that_was_killed_is_started_again(hasty: LocalSandbox, t
     await hasty.run("", table)
     first = hasty.pid
     assert first is not None
+    before = descendants(first)
     task = asyncio.create_task(hasty.run(SLEEP, table))
-    while not (workers := descendants(first)):
-        await asyncio.sleep(0.01)
+    assert await asyncio.to_thread(eventually, lambda: bool(descendants(first) - before))
+    await asyncio.sleep(0.2)  # until the code runs
+    workers = descendants(first)
     os.kill(first, signal.SIGKILL)
     assert (await task).error == "killed: the process of the sandbox ended"
     assert eventually(lambda: not alive(workers))
@@ -126,8 +127,8 @@ async def test_where_the_process_cannot_be_confined_nothing_runs(sandbox: LocalS
 
 
 async def test_where_the_worker_cannot_be_confined_nothing_runs(sandbox: LocalSandbox, table: Table) -> None:
-    # A limit that the kernel refuses: the worker fails after the fork, before any code.
-    broken = LocalSandbox("local", sandbox.confinement, Limits(cpu=-5))
+    # A limit that cannot be set: the worker fails after the fork, before any code.
+    broken = LocalSandbox("local", sandbox.confinement, Limits(cpu=10**30))
     with pytest.raises(SandboxError, match="nothing was run"):
         await broken.run("print('ran')", table)
     await broken.aclose()

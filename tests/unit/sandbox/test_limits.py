@@ -17,7 +17,13 @@ async def test_an_infinite_loop_ends(hasty: LocalSandbox, table: Table) -> None:
 
 
 async def test_the_signal_of_the_time_limit_cannot_be_ignored(hasty: LocalSandbox, table: Table) -> None:
-    code = "import signal\nfor at in range(1, 32):\n  try: signal.signal(at, signal.SIG_IGN)\n  except OSError: pass\nwhile 1: pass"
+    code = """
+import signal
+for at in range(1, 32):
+    try: signal.signal(at, signal.SIG_IGN)
+    except OSError: pass
+while True: pass
+"""
     done = await hasty.run(code, table)
     assert done.error is not None
     assert "computing time" in done.error or done.error == "time limit of 2 s"
@@ -93,7 +99,13 @@ async def test_findings_are_bounded_in_number_and_in_total(sandbox: LocalSandbox
 
 
 async def test_deep_nesting_is_cut(sandbox: LocalSandbox, table: Table) -> None:
-    code = "deep = []\nfor _ in range(100_000): deep = [deep]\nemit('deep', deep)\nloop = {}\nloop['me'] = loop\nemit('loop', loop)"
+    code = """
+deep, loop = [], {}
+for _ in range(100_000): deep = [deep]
+loop["me"] = loop
+emit("deep", deep)
+emit("loop", loop)
+"""
     done = await sandbox.run(code, table)
     assert done.error is None
     assert [finding.note for finding in done.results] == ["deeper than 20 levels: left out"] * 2

@@ -45,8 +45,8 @@ async def test_code_that_prints_nothing_gives_nothing(sandbox: LocalSandbox, tab
         ("x = 1\nrecords['chanel'].mean()", "KeyError: 'chanel' (line 2: records['chanel'].mean())"),
         ("def f():\n    raise ValueError\n\nf()", "ValueError (line 2: raise ValueError)"),
         ("raise SystemExit('enough')", "SystemExit: enough (line 1: raise SystemExit('enough'))"),
-        ("class E(Exception):\n  def __str__(self): return 1\nraise E", "E: (its message could not be made) (line 3: raise E)"),
-        ("raise ValueError('\\x1b[31mred\\x00\\u202e')", "ValueError: red (line 1: raise ValueError('\\x1b[31mred\\x00\\u202e'))"),
+        ("class E(Exception):\n  __str__ = None\nraise E", "E: (its message could not be made) (line 3: raise E)"),
+        ("e = '\\x1b[31mred\\x00\\u202e'\nraise ValueError(e)", "ValueError: red (line 2: raise ValueError(e))"),
         ("def f(): f()\nf()", "RecursionError: maximum recursion depth exceeded (line 1: def f(): f())"),
         ("import sage_spo", "ModuleNotFoundError: No module named 'sage_spo' (line 1: import sage_spo)"),
     ],
@@ -69,9 +69,18 @@ async def test_sys_exit_is_an_end_like_any_other(sandbox: LocalSandbox, table: T
 
 
 async def test_nothing_is_carried_over_from_run_to_run(sandbox: LocalSandbox, table: Table) -> None:
-    first = "import builtins\nbuiltins.left = pd.left = 1\nrecords['score'] = 9.0\nrecords.drop(records.index, inplace=True)"
+    first = """
+import builtins
+builtins.left = pd.left = 1
+records["score"] = 9.0
+records.drop(records.index, inplace=True)
+"""
     assert (await sandbox.run(first, table)).error is None
-    second = "import builtins\nemit('left', [hasattr(builtins, 'left'), hasattr(pd, 'left')])\nemit('sum', records.score.sum())"
+    second = """
+import builtins
+emit("left", [hasattr(builtins, "left"), hasattr(pd, "left")])
+emit("sum", records.score.sum())
+"""
     done = await sandbox.run(second, table)
     assert [finding.value for finding in done.results] == [[False, False], 3.0]
 
@@ -112,7 +121,7 @@ async def test_runs_may_be_concurrent(sandbox: LocalSandbox, table: Table) -> No
     done = await asyncio.gather(*(sandbox.run(code.format(at), table) for at in range(4)))
     assert [each.results[0].value for each in done] == [0, 1, 2, 3]
     # Two at a time: neither one after the other nor all at once.
-    assert 0.6 <= time.monotonic() - began
+    assert time.monotonic() - began >= 0.6
     assert sum(each.duration for each in done) < 4 * 2
 
 
@@ -133,14 +142,14 @@ emit("auc", model.score(words, records["y"]))
 emit("rho", stats.spearmanr(records["n"], records["y"]).statistic)
 emit("text", records["text"].str.extract(r"(w\\d)")[0].value_counts())
 emit("linear", np.linalg.lstsq(np.random.rand(300, 20), np.ones(300), rcond=None)[0].shape)
-emit("wide", records.pivot_table(index="y", values="n", aggfunc=["mean", "size"]))
+emit("wide", records.pivot_table(index="y", values="n", aggfunc=["mean", "max"]))
 """
     done = await sandbox.run(code, Table({"text": f"w{at % 3} word", "y": at % 2, "n": at} for at in range(40)))
     assert done.error is None
     assert [finding.name for finding in done.results] == ["auc", "rho", "text", "linear", "wide"]
     assert done.results[-1].value == [
-        {"y": 0, "mean / n": 19.0, "size / n": 20},
-        {"y": 1, "mean / n": 20.0, "size / n": 20},
+        {"y": 0, "mean / n": 19.0, "max / n": 38},
+        {"y": 1, "mean / n": 20.0, "max / n": 39},
     ]
 
 

@@ -241,12 +241,13 @@ def test_answers_off_the_form_are_found() -> None:
     output = [forms[i % 4].format(want) if i % 3 == 0 else want for i, want in enumerate(table["expected"])]
     table = table.assign(output=output, score=np.where(np.arange(len(table)) % 3 == 0, 0.0, 1.0))
     rows = toolkit.output_format(table, LABELS)
-    assert rows[0]["group"] == "answer is none of the labels word for word"
+    assert rows[0]["group"] == "output is none of the labels word for word"
     assert (rows[0]["n"], rows[0]["failures"]) == (80, 80)
+    assert all(row["group"].startswith("output ") for row in rows)
     counts = {row["group"]: row["n"] for row in rows}
-    assert counts["empty answer"] == counts["several lines"] == counts["answer ends in a stop"] == 20
-    assert counts["a label amid other text"] == 40
-    assert counts["answer of more words than any expected (1)"] == 60
+    assert counts["output is empty"] == counts["output has several lines"] == counts["output ends in a stop"] == 20
+    assert counts["output holds a label amid other text"] == 40
+    assert counts["output has more words than any expected (1)"] == 60
     check(table, rows)
 
 
@@ -256,7 +257,7 @@ def test_labels_in_brackets_and_with_odd_signs_are_found_amid_text() -> None:
     output = [f"It is {label}, I think" if i < 20 else label for i, label in enumerate(expected)]
     table = records(60, expected=expected, output=output, score=[0.0] * 20 + [1.0] * 40)
     rows = toolkit.output_format(table, labels)
-    assert {row["group"]: row["n"] for row in rows}["a label amid other text"] == 20
+    assert {row["group"]: row["n"] for row in rows}["output holds a label amid other text"] == 20
     check(table, rows)
 
 

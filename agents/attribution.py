@@ -1,0 +1,137 @@
+"""Which edits of a bundle earn their place: each is left out in turn, on examples that the bundle mended.
+
+Causes of failure hide one another: an example that fails for two reasons stays wrong until both are mended, so that
+good edits tried alone look idle. They are therefore tried together, and an edit stays when an example that it is
+about is right with it and wrong without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..evaluation.evaluator import Evaluator, Job
+from ..tasks.example import Example
+from ..tasks.prompt import Prompt
+from .edits import Edit, applied
+from .rewriter import repaired
+
+ABOUT = 6
+"""For each edit the bundle is measured on so many of the failures that the edit is about."""
+
+LEFT_OUT = 4
+"""The bundle without an edit is measured on at most so many of those that the bundle mended."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One edit of a bundle: what it is for (`key`), the examples it is about (empty: any), those its writer saw."""
+
+    key: tuple[int, int]
+    edit: Edit
+    matched: frozenset[str]
+    shown: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one edit is worth within the bundle: of `failing` failures that it is about the bundle mended `fixed`;
+    left out, `lost` of `tested` of these fail again."""
+
+    trial: Trial
+    failing: int
+    fixed: int
+    tested: int
+    lost: int
+
+    @property
+    def earned(self) -> bool:
+        return self.lost > 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether enough was seen to say that it does nothing."""
+        return not self.earned and self.tested >= 2
+
+    @property
+    def words(self) -> str:
+        if not self.fixed:
+            return f"fixed none of {self.failing} failures that it is about"
+        return f"together fixed {self.fixed} of {self.failing}; left out, {self.lost} of {self.tested} fail again"
+
+
+def bundle(evaluator: Evaluator, champion: Prompt, edits: Sequence[Edit], origin: str) -> Prompt:
+    """The champion with the edits."""
+    text = repaired(evaluator.task, champion, applied(champion.system, edits))
+    return champion.edited(text=text, origin=origin)
+
+
+async def attribute(
+    evaluator: Evaluator,
+    champion: Prompt,
+    trials: Sequence[Trial],
+    examples: Sequence[Example],
+    rng: np.random.Generator,
+) -> list[Share]:
+    """What each edit is worth, in order; raises BudgetExceeded where it cannot be paid.
+
+    `examples` are those that the champion was measured on and may be compared on.
+    """
+    known = evaluator.scores(champion.id, examples)
+    order = [examples[int(i)] for i in rng.permutation(len(examples))]
+    failing = [e for e in order if known.get(e.id) is not None and (known[e.id] or 0.0) < 0.5]
+    about = [_about(trial, failing, evaluator.task.labels) for trial in trials]
+    together = bundle(evaluator, champion, [t.edit for t in trials], "all edits")
+    union = list({e.id: e for chosen in about for e in chosen[:ABOUT]}.values())
+    await evaluator.measure(Job(together, union))
+    now = evaluator.scores(together.id, union)
+    fixed = [[e for e in chosen if (now.get(e.id) or 0.0) >= 0.5] for chosen in about]
+    jobs = []
+    for i, mended in enumerate(fixed):
+        others = [t.edit for j, t in enumerate(trials) if j != i]
+        jobs.append(Job(bundle(evaluator, champion, others, "one edit left out"), mended[:LEFT_OUT]))
+    measured = await evaluator.measure(*jobs) if any(job.examples for job in jobs) else 0
+    shares: list[Share] = []
+    for i, (trial, chosen, mended) in enumerate(zip(trials, about, fixed, strict=True)):
+        scores = evaluator.scores(jobs[i].prompt.id, jobs[i].examples) if i < measured else {}
+        tested = [score for score in scores.values() if score is not None]
+        seen = [e for e in chosen if e.id in now]
+        shares.append(Share(trial, len(seen), len(mended), len(tested), sum(score < 0.5 for score in tested)))
+    return await _without_stand_ins(evaluator, champion, shares, fixed)
+
+
+async def _without_stand_ins(
+    evaluator: Evaluator, champion: Prompt, shares: Sequence[Share], fixed: Sequence[Sequence[Example]]
+) -> list[Share]:
+    """Two edits that say the same are both dispensable, alone: of those that can stand in for each other one stays.
+
+    The bundle of those that are missed is measured on what the others mended: where it fails, the first of the others
+    that is about the example is taken back.
+    """
+    open_ones = [i for i, share in enumerate(shares) if not share.lost and share.fixed]
+    examples = list({e.id: e for i in open_ones for e in fixed[i][:LEFT_OUT]}.values())
+    needed = bundle(evaluator, champion, [s.trial.edit for s in shares if s.lost], "edits that are missed")
+    if not examples or needed.id == champion.id:
+        missed = {e.id for e in examples}
+    else:
+        await evaluator.measure(Job(needed, examples))
+        scores = evaluator.scores(needed.id, examples)
+        missed = {i for i, score in scores.items() if score is not None and score < 0.5}
+    found = list(shares)
+    for i in open_ones:
+        own = {e.id for e in fixed[i]} & missed
+        if own:
+            found[i] = replace(shares[i], lost=len(own))
+            missed -= own
+    return found
+
+
+def _about(trial: Trial, failing: Sequence[Example], labels: Sequence[str]) -> list[Example]:
+    """Failures that an edit is about, those that its writer did not see first."""
+    matched = [e for e in failing if e.id in trial.matched]
+    if len(matched) < ABOUT // 2:  # too few to judge by: those that want an answer which the edit names
+        named = [label for label in labels if label.lower() in trial.edit.text.lower()]
+        matched += [e for e in failing if e not in matched and (e.label in named or not named)]
+    return sorted(matched, key=lambda e: e.id in trial.shown)
