@@ -118,6 +118,18 @@ def _tested(h: Hypothesis) -> Tested:
     )
 
 
+def finding(t: Tested) -> dict[str, object]:
+    """A direction as an event tells it: the claim with our own counts."""
+    return {
+        "claim": t.draft.claim,
+        "source": t.draft.source,
+        "believed": t.status,
+        "n": t.support.n,
+        "rate": t.support.rate,
+        "other_rate": t.support.other_rate,
+    }
+
+
 def take_up(session: Session, iteration: int, t: Tested) -> None:
     """Mark a hypothesis as one that is acted on."""
     h = session.hypothesis(iteration, t.index)

@@ -181,9 +181,7 @@ async def choose_directions(state: RunState) -> Update:
     )
     for t in chosen:
         diagnosis.take_up(session, iteration, t)
-    if chosen:
-        first = chosen[0]
-        session.emit("finding", iteration=iteration, claim=first.draft.claim, counts=first.support.words, n=len(chosen))
+    session.emit("findings", iteration=iteration, directions=[diagnosis.finding(t) for t in chosen])
     return {"directions": [t.index for t in chosen]}
 
 
@@ -299,7 +297,13 @@ async def _earned(session: Session, state: RunState) -> list[Proposed]:
         shares = await attribute(session.evaluator, champion, trials, examples, rng)
     except BudgetExceeded:
         return proposals
-    return diagnosis.keep_shares(session, iteration, proposals, shares)
+    earned = diagnosis.keep_shares(session, iteration, proposals, shares)
+    session.emit(
+        "edits_tried",
+        iteration=iteration,
+        edits=[{"text": s.trial.edit.text or s.trial.edit.old, "kept": s.earned, "words": s.words} for s in shares],
+    )
+    return earned
 
 
 async def validator(state: RunState) -> Update:
