@@ -19,27 +19,35 @@ from .registry import STRATEGIES, strategy
 from .search_loop import leader
 from .session import Session, open_session
 from .start import ensure_run
-from .state import Context, Graph, OptimizeInput, OptimizeOutput, RunState, Update
+from .state import DEFAULT_STRATEGY, Context, Graph, OptimizeInput, OptimizeOutput, RunState, TaskInput, Update
 
 RECURSION_LIMIT = 100_000
 
 
-def build(checkpointer: Any = None) -> Graph:
-    """The whole graph, every registered strategy a subgraph of it."""
-    builder = StateGraph(RunState, context_schema=Context, input_schema=OptimizeInput, output_schema=OptimizeOutput)
-    builder.add_node("prepare", closing(prepare))
+def build(checkpointer: Any = None, only: str | None = None) -> Graph:
+    """The whole graph, every registered strategy a subgraph of it, or `only` the one of that name."""
+    form = TaskInput if only else OptimizeInput
+    offered = {only: STRATEGIES[only]} if only else STRATEGIES
+    builder = StateGraph(RunState, context_schema=Context, input_schema=form, output_schema=OptimizeOutput)
+
+    async def begin(state: RunState, runtime: Runtime[Context]) -> Update:
+        return await prepare(state, runtime, only)
+
+    builder.add_node("prepare", closing(begin))
     builder.add_node("preflight", closing(preflight))
-    for name, entry in STRATEGIES.items():
+    for name, entry in offered.items():
         builder.add_node(name, entry.build())
         builder.add_edge(name, "certify")
     builder.add_node("certify", closing(certify_winner))
     builder.add_node("publish", closing(publish))
     builder.add_edge(START, "prepare")
     builder.add_conditional_edges("prepare", _after_prepare)
-    builder.add_conditional_edges("preflight", _after_preflight, ["publish", *STRATEGIES])
+    builder.add_conditional_edges("preflight", _after_preflight, ["publish", *offered])
     builder.add_edge("certify", "publish")
     builder.add_edge("publish", END)
-    return builder.compile(checkpointer=checkpointer, name="optimize").with_config(recursion_limit=RECURSION_LIMIT)
+    return builder.compile(checkpointer=checkpointer, name=only or "optimize").with_config(
+        recursion_limit=RECURSION_LIMIT
+    )
 
 
 def _after_prepare(state: RunState) -> Literal["preflight", "publish"]:
@@ -47,12 +55,12 @@ def _after_prepare(state: RunState) -> Literal["preflight", "publish"]:
 
 
 def _after_preflight(state: RunState) -> str:
-    return "publish" if state["stop"] else state.get("strategy", "random")
+    return "publish" if state["stop"] else state.get("strategy", DEFAULT_STRATEGY)
 
 
-async def prepare(state: RunState, runtime: Runtime[Context]) -> Update:
+async def prepare(state: RunState, runtime: Runtime[Context], only: str | None = None) -> Update:
     """Open the run (make it, where LangGraph Studio starts one), and say what the budget buys, without a call."""
-    run_id = await ensure_run(state, runtime)
+    run_id = await ensure_run(state, runtime, only)
     session = await open_session(run_id)
     name = session.settings.strategy
     strategy(name)
@@ -185,3 +193,4 @@ def certificate_of(session: Session, seed_prompt: str, winner: str, use: int) ->
 
 
 graph = build()
+sage = build(only="sage")

@@ -15,8 +15,11 @@ from .run_settings import RunSettings
 from .state import DEFAULT_STRATEGY, DEFAULT_TASK, Context, RunState
 
 
-async def ensure_run(state: RunState, runtime: Runtime[Context]) -> str:
-    """The id of the thread's run: the one that stands in the store, else a new one made from input and context."""
+async def ensure_run(state: RunState, runtime: Runtime[Context], only: str | None = None) -> str:
+    """The id of the thread's run: the one that stands in the store, else a new one made from input and context.
+
+    `only`: the strategy, where the graph has but one.
+    """
     info = runtime.execution_info
     run_id = info.thread_id if info and info.thread_id else str(uuid.uuid4())
     store = await RunStore.open(await asyncio.to_thread(lambda: installation().home))
@@ -27,7 +30,7 @@ async def ensure_run(state: RunState, runtime: Runtime[Context]) -> str:
             context = runtime.context or Context()
             chosen = RunSettings(
                 task=state.get("task") or DEFAULT_TASK,
-                strategy=state.get("strategy") or DEFAULT_STRATEGY,
+                strategy=only or state.get("strategy") or DEFAULT_STRATEGY,
                 target=context.target,
                 agent=context.agent or None,
                 budget=context.budget,

@@ -12,8 +12,8 @@ DEFAULT_TASK = "headlines"
 DEFAULT_STRATEGY = "random"
 
 
-class OptimizeInput(TypedDict, total=False):
-    """What a run is started with: the form that LangGraph Studio shows."""
+class TaskInput(TypedDict, total=False):
+    """What a run of one strategy is started with: the form that LangGraph Studio shows."""
 
     task: Annotated[
         str,
@@ -23,9 +23,18 @@ class OptimizeInput(TypedDict, total=False):
             description="A built-in task (headlines, languages, reviews, tickets), a task.yaml or a data file.",
         ),
     ]
+
+
+class OptimizeInput(TaskInput, total=False):
+    """What a run is started with, where a strategy is to be chosen too."""
+
     strategy: Annotated[
         str,
-        Field(default=DEFAULT_STRATEGY, title="Strategy", description="How candidates are found: random or demos."),
+        Field(
+            default=DEFAULT_STRATEGY,
+            title="Strategy",
+            description="How candidates are found: sage (diagnosis by code), random or demos.",
+        ),
     ]
 
 

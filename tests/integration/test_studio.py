@@ -73,3 +73,31 @@ async def test_the_server_serves_optimize_with_a_small_form_and_a_run_that_ends(
     assert run.status == "finished"
     assert run.result is not None
     assert run.result["spend"]["spent"]["target_calls"] <= 520
+
+
+async def test_the_server_serves_sage_with_its_roles_as_nodes_and_a_run_that_diagnoses(server: str, home: Path):
+    client = await started(server)
+    (assistant,) = await client.assistants.search(graph_id="sage")
+    schemas = await client.assistants.get_schemas(assistant["assistant_id"])
+    assert schemas["input_schema"] is not None
+    assert list(schemas["input_schema"]["properties"]) == ["task"]
+    drawing = await client.assistants.get_graph(assistant["assistant_id"], xray=True)
+    names = {str(node["id"]) for node in drawing["nodes"]}
+    roles = ("export", "diagnostician", "triage", "investigate", "proposer", "critic", "attribution", "validator")
+    assert {f"sage:{role}" for role in roles} <= names
+
+    thread = await client.threads.create()
+    answer = await client.runs.wait(
+        thread["thread_id"], assistant["assistant_id"], input={}, context={"budget": "target_calls=560"}
+    )
+    assert isinstance(answer, dict)
+    assert answer["verdict"] in ("improved", "not certified", "unchanged", "inconclusive")
+    store = await RunStore.open(home)
+    try:
+        run = await store.run(thread["thread_id"])
+        code = await store.code_runs(run.id)
+    finally:
+        await store.close()
+    assert run.strategy == "sage"
+    assert run.status == "finished"
+    assert any(one.purpose == "standard analyses" and one.error is None for one in code)
