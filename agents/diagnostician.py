@@ -163,6 +163,7 @@ async def diagnose(
             may_run=not last and not small,
             rounds_left=max_rounds - 1 - turn,
         )
+        shown = verbatim(workspace, message)
         schema: type[BaseModel] = OneHypothesis if small else Diagnosis
         if workspace.sandbox is None:
             schema = TextDiagnosis
@@ -211,6 +212,15 @@ async def _ran(workspace: Workspace, code: str, opinion: int, turn: int) -> str:
     text = fenced(execution.stdout, cap=4000).strip() or "(it printed nothing)"
     return text + (f"\nerror: {fenced(execution.error, cap=600)}" if execution.error else "")
 
+
+def verbatim(workspace: Workspace, message: str) -> tuple[str, ...]:
+    """The ids of the examples whose input stands in a request, whether we put it there or code printed it."""
+    examples = (workspace.task.example(i) for i in sorted(workspace.half))
+    return tuple(e.id for e in examples if fenced(e.input)[:RECOGNISED] in message)
+
+
+RECOGNISED = 60
+"""An example is known by the first so many characters of its input."""
 
 INVENTED = "?"
 """Marks the ids of findings that do not exist."""
