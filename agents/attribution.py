@@ -15,8 +15,7 @@ import numpy as np
 from ..evaluation.evaluator import Evaluator, Job
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
-from .edits import Edit, applied
-from .rewriter import repaired
+from .edits import Edit, edited
 
 ABOUT = 6
 """For each edit the bundle is measured on so many of the failures that the edit is about."""
@@ -62,12 +61,6 @@ class Share:
         return f"together fixed {self.fixed} of {self.failing}; left out, {self.lost} of {self.tested} fail again"
 
 
-def bundle(evaluator: Evaluator, champion: Prompt, edits: Sequence[Edit], origin: str) -> Prompt:
-    """The champion with the edits."""
-    text = repaired(evaluator.task, champion, applied(champion.system, edits))
-    return champion.edited(text=text, origin=origin)
-
-
 async def attribute(
     evaluator: Evaluator,
     champion: Prompt,
@@ -79,11 +72,13 @@ async def attribute(
 
     `examples` are those that the champion was measured on and may be compared on.
     """
+    demos = {i for trial in trials for i in trial.edit.demo_ids}
+    examples = [e for e in examples if e.id not in demos]
     known = evaluator.scores(champion.id, examples)
     order = [examples[int(i)] for i in rng.permutation(len(examples))]
     failing = [e for e in order if known.get(e.id) is not None and (known[e.id] or 0.0) < 0.5]
     about = [_about(trial, failing, evaluator.task.labels) for trial in trials]
-    together = bundle(evaluator, champion, [t.edit for t in trials], "all edits")
+    together = edited(evaluator.task, champion, [t.edit for t in trials], "all edits")
     union = list({e.id: e for chosen in about for e in chosen[:ABOUT]}.values())
     await evaluator.measure(Job(together, union))
     now = evaluator.scores(together.id, union)
@@ -91,7 +86,7 @@ async def attribute(
     jobs = []
     for i, mended in enumerate(fixed):
         others = [t.edit for j, t in enumerate(trials) if j != i]
-        jobs.append(Job(bundle(evaluator, champion, others, "one edit left out"), mended[:LEFT_OUT]))
+        jobs.append(Job(edited(evaluator.task, champion, others, "one edit left out"), mended[:LEFT_OUT]))
     measured = await evaluator.measure(*jobs) if any(job.examples for job in jobs) else 0
     shares: list[Share] = []
     for i, (trial, chosen, mended) in enumerate(zip(trials, about, fixed, strict=True)):
@@ -112,7 +107,7 @@ async def _without_stand_ins(
     """
     open_ones = [i for i, share in enumerate(shares) if not share.lost and share.fixed]
     examples = list({e.id: e for i in open_ones for e in fixed[i][:LEFT_OUT]}.values())
-    needed = bundle(evaluator, champion, [s.trial.edit for s in shares if s.lost], "edits that are missed")
+    needed = edited(evaluator.task, champion, [s.trial.edit for s in shares if s.lost], "edits that are missed")
     if not examples or needed.id == champion.id:
         missed = {e.id for e in examples}
     else:

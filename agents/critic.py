@@ -16,7 +16,7 @@ from ..errors import BudgetExceeded
 from ..tasks.prompt import Prompt
 from ..tasks.task import Task
 from .ask import AgentDesk, fence, fenced, prompt_text
-from .edits import Edit, applied, usable
+from .edits import Edit, edited, usable
 from .leaks import Copies
 from .meaning import said_before, same_meaning
 from .proposer import Proposed
@@ -48,19 +48,26 @@ class Weeded:
 
 
 def weed(task: Task, champion: Prompt, proposals: Sequence[Proposed], tried: Sequence[str], copies: Copies) -> Weeded:
-    """Drop edits that copy examples, repeat what is there, was tried, or another edit said; all by computation."""
+    """Drop edits that copy examples, repeat what is there, was tried, or another edit said; all by computation.
+
+    Demos are examples by design: one edit of an iteration may show them.
+    """
     kept: list[Proposed] = []
     dropped: list[tuple[Proposed, Edit, str]] = []
     said: list[str] = []
+    showing = False
     for proposed in proposals:
         edits = []
         for edit in proposed.edits:
             reason = _objection(task, champion, edit, tried, said, copies)
+            if edit.operation == "demos" and showing:
+                reason = "another edit shows worked examples"
+            showing |= edit.operation == "demos" and not reason
             if reason:
                 dropped.append((proposed, edit, reason))
             else:
                 edits.append(edit)
-                said += [edit.text] * bool(edit.text.strip())
+                said += [edit.text] * (edit.operation in ("add", "replace"))
         if edits:
             kept.append(replace(proposed, edits=tuple(edits)))
     return Weeded(tuple(kept), tuple(dropped))
@@ -70,7 +77,7 @@ def _objection(
     task: Task, champion: Prompt, edit: Edit, tried: Sequence[str], said: Sequence[str], copies: Copies
 ) -> str:
     reason = usable(edit, champion.system, task.labels)
-    if reason:
+    if reason or edit.operation == "demos":
         return reason
     copied = copies.found(edit.text, champion.system)
     if copied:
@@ -79,8 +86,7 @@ def _objection(
         return "says what was tried before"
     if edit.text.strip() and any(same_meaning(edit.text, other, task.labels) for other in said):
         return "says what another edit says"
-    text = applied(champion.system, [edit])
-    if task.violations(champion.edited(text=repaired(task, champion, text), origin="check")):
+    if task.violations(edited(task, champion, [edit], "check")):
         return "loses a placeholder or a locked text"
     return ""
 
@@ -115,7 +121,7 @@ async def review(
     problem = flaw(task, parent, candidate, copies)
     if problem:
         return None, problem
-    if desk is None:
+    if desk is None or candidate.system == parent.system:  # there is no text to review
         return candidate, ""
     reasons: list[str] = []
     for vote in range(VOTES):

@@ -151,7 +151,7 @@ async def diagnose(
             fence=tag,
             prompt=fenced(workspace.champion.system, cap=24_000),
             fields=workspace.fields,
-            findings=[f.text for f in workspace.findings],
+            findings=[f.text for f in workspace.findings if f.value],
             confirmed=[{"predicate": p, "words": s.words} for p, s in brief.confirmed],
             failures=[shown_failure(workspace, r) for r in sample],
             failed=len(workspace.failures()),

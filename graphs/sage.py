@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from langgraph.graph import END, START, StateGraph
@@ -17,12 +18,12 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from ..agents import playbook
-from ..agents.attribution import attribute, bundle
+from ..agents.attribution import attribute
 from ..agents.critic import review, weed
 from ..agents.diagnostician import Brief, Draft, diagnose, run_standard
 from ..agents.directed import directed_operators
 from ..agents.directions import test_hypotheses, triage
-from ..agents.edits import Edit
+from ..agents.edits import Edit, edit_of, edited, with_demos
 from ..agents.proposer import Proposed, propose
 from ..agents.rewriter import rewrite
 from ..errors import BudgetExceeded
@@ -206,7 +207,7 @@ async def proposer(state: RunState) -> Update:
         direction = diagnosis.direction(session, iteration, index)
         if direction.fix and not diagnosis.confirmed(session, iteration, index):
             # A guess is tried as its author put it; what was confirmed is worth a request of its own.
-            return Proposed(direction, direction.claim, (Edit(text=direction.fix),), ())
+            return Proposed(direction, direction.claim, (edit_of(direction.fix),), ())
         return await propose(
             workspace,
             direction,
@@ -219,7 +220,9 @@ async def proposer(state: RunState) -> Update:
         )
 
     for one in await asyncio.gather(*(one_direction(index) for index in state["directions"])):
-        diagnosis.keep_edits(session, iteration, one)
+        rng = session.generator(iteration, "demos", one.direction.index)
+        edits = tuple(with_demos(edit, session.task, session.panels.demo_pool, rng) for edit in one.edits)
+        diagnosis.keep_edits(session, iteration, replace(one, edits=edits))
     await session.store.flush()
     return {}
 
@@ -321,7 +324,7 @@ def _together(session: Session, champion: Prompt, chosen: Sequence[Proposed]) ->
     edits: list[Edit] = [edit for one in chosen for edit in one.edits]
     shown = tuple(dict.fromkeys(i for one in chosen for i in one.shown))
     origin = f"{len(edits)} edit{'s' * (len(edits) > 1)} for {len(chosen)} direction{'s' * (len(chosen) > 1)}"
-    return bundle(session.evaluator, champion, edits, origin).model_copy(update={"shown": shown})
+    return edited(session.task, champion, edits, origin).model_copy(update={"shown": shown})
 
 
 async def _directed(session: Session, state: RunState, known: set[str]) -> list[Prompt]:
