@@ -22,6 +22,7 @@ from .workspace import Workspace
 
 STANDARD = "toolkit.standard(records, emit, labels={labels})"
 FAILURES_SHOWN = 16
+PASSES_SHOWN = 6
 LONGEST_CODE = 20_000
 PLAYBOOK_P = 0.1
 """The playbook supposes what the diagnosis half shows with a p-value below this."""
@@ -137,7 +138,8 @@ async def diagnose(
 
     Whatever goes wrong (no reply, no JSON, code that fails) costs this opinion at most.
     """
-    sample = _sample(workspace, brief, rng)
+    sample = _sample(workspace, workspace.failures(), brief, rng)[:FAILURES_SHOWN]
+    contrast = _sample(workspace, workspace.passes(), brief, rng)[:PASSES_SHOWN]
     shown = tuple(r.example_id for r in sample)
     tag = fence(
         desk.calls.seed, iteration, opinion, workspace.champion.id, *shown, *(f.text for f in workspace.findings)
@@ -153,7 +155,10 @@ async def diagnose(
             fields=workspace.fields,
             findings=[f.text for f in workspace.findings if f.value],
             confirmed=[{"predicate": p, "words": s.words} for p, s in brief.confirmed],
+            nothing=[f.name for f in workspace.findings if not f.value],
+            user_template="user" in workspace.champion.components,
             failures=[shown_failure(workspace, r) for r in sample],
+            passing=[shown_failure(workspace, r) for r in contrast],
             failed=len(workspace.failures()),
             tried=[fenced(text, cap=300) for text in brief.tried],
             refuted=[fenced(text, cap=300) for text in brief.refuted],
@@ -231,9 +236,9 @@ def _known(ids: Sequence[str], workspace: Workspace, standard: int) -> tuple[str
     return tuple(i if i in real else f"{fenced(i, cap=12)}{INVENTED}" for i in dict.fromkeys(ids[:10]))
 
 
-def _sample(workspace: Workspace, brief: Brief, rng: np.random.Generator) -> list[Record]:
-    """Failures to show: drawn at random, one of each right answer before a second one of any."""
-    pool = [r for r in workspace.failures() if r.example_id not in brief.unseen]
+def _sample(workspace: Workspace, records: Sequence[Record], brief: Brief, rng: np.random.Generator) -> list[Record]:
+    """Records in the order to show them: drawn at random, one of each right answer before a second one of any."""
+    pool = [r for r in records if r.example_id not in brief.unseen]
     order = [pool[int(i)] for i in rng.permutation(len(pool))]
     turns: dict[str, int] = {}
     keyed = []
@@ -241,11 +246,11 @@ def _sample(workspace: Workspace, brief: Brief, rng: np.random.Generator) -> lis
         label = workspace.task.example(record.example_id).label
         turns[label] = turns.get(label, -1) + 1
         keyed.append((turns[label], record))
-    return [record for _, record in sorted(keyed, key=lambda pair: pair[0])][:FAILURES_SHOWN]
+    return [record for _, record in sorted(keyed, key=lambda pair: pair[0])]
 
 
 def shown_failure(workspace: Workspace, record: Record) -> dict[str, str]:
-    """A failure as it stands in a request."""
+    """A record as it stands in a request."""
     example = workspace.task.example(record.example_id)
     fields = ", ".join(f"{name}={value}" for name, value in example.metadata.items())
     return {

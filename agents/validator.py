@@ -6,8 +6,8 @@ on the holdout split whether the winner breaks what worked (ALGORITHMS section 5
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from ..errors import BudgetExceeded
@@ -23,9 +23,6 @@ from ..tasks.prompt import Prompt
 HANDLED = 0.5
 """An example of the user's preserve set is guarded when the champion scores at least this much on it."""
 
-PATIENT = 0.1
-"""A candidate whose edits were tried one by one leaves the race only when it is this unlikely to be better."""
-
 Accept = Literal["likely", "significant", "argmax"]
 
 
@@ -38,7 +35,7 @@ class ValidationRules:
     `accept`: `likely` takes a candidate whose probability of being better reaches `confidence`; `significant`
     spends an error rate of 5 % over all candidates of the run (anytime-valid); `argmax` takes the higher mean, as
     SPO does. A finalist is out as soon as its probability of being better falls under `drop_below` after the first
-    block, 0.15 more after each further one, and has won as soon as it reaches `clearly_better`.
+    block, `drop_step` more after each further one, and has won as soon as it reaches `clearly_better`.
     """
 
     keep: float = 0.6
@@ -50,8 +47,20 @@ class ValidationRules:
     confidence: float = 0.8
     clearly_better: float = 0.95
     drop_below: float = 0.3
+    drop_step: float = 0.15
     max_regression: float = 0.05
     max_missing: float = 0.10
+
+
+def bold(rules: ValidationRules) -> ValidationRules:
+    """The rules for a candidate whose edits were left out one by one and missed.
+
+    That is evidence of another kind, so it need only be more likely better than not on a short race; the records of
+    the next diagnosis show whether it keeps the lead.
+    """
+    if rules.accept != "likely":
+        return rules
+    return replace(rules, confidence=0.5, drop_below=0.1, drop_step=0.0, max_race=2 * rules.block)
 
 
 @dataclass(frozen=True)
@@ -91,19 +100,16 @@ class Validator:
         *,
         iteration: int = 1,
         index: int = 0,
-        focus: Collection[str] | None = None,
+        track: Sequence[Example] = (),
     ) -> Outcome:
         """Measure the candidates against the champion. `index` counts the run's candidates before these.
 
-        With `focus`, ids of the examples that the candidates' edits are about, they were tried on those already:
-        they race at once, on examples of which every other one is of that kind.
+        With a `track`, the examples to race on in this order, candidates race at once, without being screened.
         """
         verdicts: dict[str, Verdict] = {}
-        panel, track = self.panels.panel(iteration), self.panels.track(iteration)
+        panel = () if track else self.panels.panel(iteration)
+        track = tuple(track) or self.panels.track(iteration)
         try:
-            targeted = focus is not None and len(candidates) <= self.rules.finalists
-            if targeted and focus is not None:
-                track, panel = _by_turns((*panel, *track), focus), ()
             screened = await self._screen(champion, candidates, panel, track)
         except BudgetExceeded as stop:
             return Outcome(champion, [_not_measured(c, str(stop)) for c in candidates], budget_spent=True)
@@ -118,7 +124,7 @@ class Validator:
                     candidate.id, False, "screened out", _screen_words(shown), {"screen": asdict(shown)}
                 )
         spent = len(screened) < len(candidates)
-        races, cut = await self._race(champion, finalists, track or panel, patient=targeted)
+        races, cut = await self._race(champion, finalists, track or panel)
         order = sorted(finalists, key=lambda c: -probability_better(races[c]) if races[c] else 0.0)
         winner: Prompt | None = None
         for candidate in order:
@@ -193,7 +199,7 @@ class Validator:
     # -- race ------------------------------------------------------------------------------------------------
 
     async def _race(
-        self, champion: Prompt, finalists: Sequence[Prompt], track: tuple[Example, ...], *, patient: bool = False
+        self, champion: Prompt, finalists: Sequence[Prompt], track: tuple[Example, ...]
     ) -> tuple[dict[Prompt, list[float]], bool]:
         """Paired differences of each finalist on the blocks it was raced on, and whether the budget cut it short."""
         differences: dict[Prompt, list[float]] = {c: [] for c in finalists}
@@ -216,7 +222,7 @@ class Validator:
                 after = self.evaluator.scores(candidate.id, block)
                 differences[candidate] += paired_differences(after, before)
             blocks = start // self.rules.block + 1
-            running = [c for c in running if self._still_open(differences[c], blocks, patient)]
+            running = [c for c in running if self._still_open(differences[c], blocks)]
         return differences, False
 
     def _reused(self, candidate: Prompt) -> int:
@@ -224,13 +230,9 @@ class Validator:
         measured = {r.example_id for r in self.evaluator.records(candidate.id, "search")}
         return len(measured & set(candidate.shown))
 
-    def _still_open(self, differences: Sequence[float], blocks: int, patient: bool) -> bool:
-        """Whether another block may still change the verdict: the longer a race lasts, the more must be there.
-
-        A patient race gives up only what is clearly behind: its candidate has evidence of another kind behind it.
-        """
-        least = min(self.rules.confidence, self.rules.drop_below + 0.15 * (blocks - 1))
-        least = PATIENT if patient else least
+    def _still_open(self, differences: Sequence[float], blocks: int) -> bool:
+        """Whether another block may still change the verdict: the longer a race lasts, the more must be there."""
+        least = min(self.rules.confidence, self.rules.drop_below + self.rules.drop_step * (blocks - 1))
         return least <= probability_better(differences) < self.rules.clearly_better
 
     def _passes(self, differences: Sequence[float], rank: int) -> bool:
@@ -302,14 +304,6 @@ class Validator:
             max_regression=self.rules.max_regression,
             required=required,
         )
-
-
-def _by_turns(examples: Sequence[Example], focus: Collection[str]) -> tuple[Example, ...]:
-    """The examples so that those of the focus and the others take turns, as far as they go."""
-    inside = [e for e in examples if e.id in focus]
-    outside = [e for e in examples if e.id not in focus]
-    pairs = [e for pair in zip(inside, outside, strict=False) for e in pair]
-    return (*pairs, *inside[len(outside) :], *outside[len(inside) :])
 
 
 def _not_measured(candidate: Prompt, reason: str) -> Verdict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from itertools import zip_longest
 
 from ..agents.attribution import Share, Trial
 from ..agents.critic import Weeded
@@ -17,10 +18,12 @@ from ..agents.proposer import Direction, Proposed
 from ..agents.workspace import Workspace
 from ..evaluation.evaluator import paired_differences
 from ..evaluation.hypotheses import Support, coin, difference_in_differences
+from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..traces.rows import CodeRun, Hypothesis
 from .search_loop import REFUTED
 from .session import Session
+from .state import RunState
 
 REMEMBERED = 24
 """So many of what was tried last stand in a request."""
@@ -231,14 +234,18 @@ def keep_shares(
     return kept
 
 
-def focus(session: Session, iteration: int) -> frozenset[str]:
-    """The examples that this iteration's directions are about, where their edits helped."""
-    return frozenset(
-        i
-        for h in session.hypotheses_of(iteration)
-        if h.status == "direction" and h.support.get("earned", True)
-        for i in h.matched
-    )
+def track(session: Session, state: RunState) -> tuple[Example, ...]:
+    """What a bundle of edits races on, in this order: examples of the confirmation half, of which nobody saw any, those
+    that its edits are about and others by turns; then the diagnosis half."""
+    iteration = state["iteration"]
+    seen = workspace(session, state["champion"], (), iteration).half
+    about = {i for h in session.hypotheses_of(iteration) if h.support.get("earned") for i in h.matched}
+    order = session.generator(iteration, "track").permutation(len(session.task.search))
+    examples = [session.task.search[int(i)] for i in order]
+    fresh = [e for e in examples if e.id not in seen]
+    inside, outside = [e for e in fresh if e.id in about], [e for e in fresh if e.id not in about]
+    turns = [e for pair in zip_longest(inside, outside) for e in pair if e is not None]
+    return (*turns, *(e for e in examples if e.id in seen))
 
 
 # -- what came of it -----------------------------------------------------------------------------------------

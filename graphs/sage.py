@@ -33,7 +33,7 @@ from ..tasks.prompt import Prompt
 from . import diagnosis
 from .closing import closing
 from .run_settings import SearchOptions
-from .search_loop import after_validate, proposed, situation, validate
+from .search_loop import after_validate, leader, proposed, situation, validate
 from .session import Session, open_session
 from .state import Context, Graph, RunState, Update
 
@@ -126,6 +126,8 @@ async def export(state: RunState) -> Update:
             limit = session.ledger.budget.target_calls
             enough = len(examples) if limit is None else max(48, round(options.share * limit))
             await session.evaluator.measure(Job(champion, examples[:enough]))
+            # What was accepted on a short race has been measured at length now.
+            update["champion"] = leader(session, state["accepted"], champion.id)
     except BudgetExceeded:
         pass  # the diagnosis works with what is there, and the validator sees whether a race is still to be paid
     await session.store.flush()
@@ -313,8 +315,8 @@ async def validator(state: RunState) -> Update:
     """Measure the candidates, and say whether each fix helped where it should."""
     session = await open_session(state["run_id"])
     candidates = list(state["candidates"])
-    focus = diagnosis.focus(session, state["iteration"]) if state["directions"] and session.desk else None
-    update = await validate(state, focus)
+    track = diagnosis.track(session, state) if state["directions"] and session.desk else ()
+    update = await validate(state, track)
     diagnosis.keep_effects(session, state["iteration"], state["champion"], candidates)
     await session.store.flush()
     return update

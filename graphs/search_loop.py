@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -10,6 +10,7 @@ from langgraph.graph import END, START, StateGraph
 
 from ..agents.operators import Situation, sentences
 from ..evaluation.shrinkage import choose, shrunken_estimates
+from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..traces.rows import Decision
 from .closing import closing
@@ -50,10 +51,10 @@ async def _validate(state: RunState) -> Update:
     return await validate(state)
 
 
-async def validate(state: RunState, focus: Collection[str] | None = None) -> Update:
+async def validate(state: RunState, track: Sequence[Example] = ()) -> Update:
     """Measure the candidates, decide, and bring champion and pool up to date.
 
-    `focus`: ids of the examples that the candidates' edits are about, where that is known.
+    `track`: what to race on, for candidates whose edits were tried one by one and that need no screen.
     """
     session = await open_session(state["run_id"])
     session.evaluator.begin(state["step"])
@@ -61,8 +62,8 @@ async def validate(state: RunState, focus: Collection[str] | None = None) -> Upd
     session.hold_certification(champion)
     candidates = [session.prompt(i) for i in state["candidates"]]
     before = state["proposed"] - len(candidates)
-    outcome = await session.validator(state["flip_rate"]).validate(
-        champion, candidates, iteration=state["iteration"], index=before, focus=focus
+    outcome = await session.validator(state["flip_rate"], tried=bool(track)).validate(
+        champion, candidates, iteration=state["iteration"], index=before, track=track
     )
     for index, verdict in enumerate(outcome.verdicts):
         session.decide(

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..agents.ask import AgentDesk
 from ..agents.leaks import Copies
-from ..agents.validator import Validator
+from ..agents.validator import Validator, bold
 from ..errors import SandboxError, StoreError
 from ..evaluation.budget import check_prices
 from ..evaluation.evaluator import Evaluator
@@ -161,12 +161,13 @@ class Session:
             self.store.add(StoredPrompt(self.run.id, prompt.id, iteration, content, prompt.parents, prompt.origin))
         return prompt.id
 
-    def validator(self, flip_rate: float) -> Validator:
-        """The validator with this run's rules."""
+    def validator(self, flip_rate: float, *, tried: bool = False) -> Validator:
+        """The validator with this run's rules; `tried`: for candidates whose edits were tried one by one."""
+        rules = self.settings.validation()
         return Validator(
             evaluator=self.evaluator,
             panels=self.panels,
-            rules=self.settings.validation(),
+            rules=bold(rules) if tried else rules,
             flip_rate=flip_rate,
             deterministic=flip_rate == 0.0 and not self.evaluator.target.stochastic,
         )
@@ -283,7 +284,13 @@ async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
         prices = {target.name: target.price} | ({agent.name: agent.price} if agent else {})
         check_prices(budget, prices)
         ledger = Ledger(budget, seconds_before=run.seconds)
-        calls = PaidCalls(run_id, store, ledger, RetryPolicy(timeout=settings.timeout), settings.seed)
+        calls = PaidCalls(
+            run_id,
+            store,
+            ledger,
+            RetryPolicy(timeout=settings.timeout, deadline=max(RetryPolicy.deadline, 2 * settings.timeout)),
+            settings.seed,
+        )
         evaluator = Evaluator(task, target, calls)
         events = await asyncio.to_thread(event_log, run_id, home)
         session = Session(

@@ -62,6 +62,8 @@ ADDS = 2.326
 """A pair must fail more often than either half of it without the other, by this many standard errors (1 %)."""
 
 TERM_CANDIDATES = 40
+SHORTEST_TERM = 4
+"""Characters; the predicate of a shorter one would match inside other words."""
 TERM_CHARACTERS = 2_000_000
 """Of all inputs together; longer ones are read up to their share of it."""
 
@@ -106,6 +108,8 @@ def _view(records: pd.DataFrame, prompt_id: Any = None, threshold: float = FAILS
     table = records
     if len(table) and "prompt_id" in table.columns:
         table = table[table["prompt_id"].eq(table["prompt_id"].iloc[0] if prompt_id is None else prompt_id)]
+    if {"example_id", "repeat"} <= set(table.columns):  # a repeat says nothing about other examples
+        table = table.sort_values("repeat", kind="stable").drop_duplicates("example_id").sort_index()
     scores = _scores(table)
     scored = ~np.isnan(scores)
     return _View(with_lengths(table[scored].reset_index(drop=True)), scores[scored] < threshold)
@@ -493,7 +497,7 @@ def _candidates(view: _View, inputs: list[str], min_n: int) -> list[str]:
             code = int(distinct[i])
             words = [names[code]] if width == 1 else [names[code // size], names[code % size]]
             ranked.append((-float(z[i]), width, " ".join(words)))
-    return [term for _, _, term in sorted(ranked)[:TERM_CANDIDATES] if len(term) > 1]
+    return [term for _, _, term in sorted(ranked)[:TERM_CANDIDATES] if len(term) >= SHORTEST_TERM]
 
 
 def output_format(
