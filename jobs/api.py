@@ -29,6 +29,7 @@ from ..traces.result import Result
 from ..traces.rows import Run
 from ..traces.store import RunStore
 from .measuring import Listener
+from .sandbox_choice import check_sandbox
 
 
 def optimize(
@@ -80,9 +81,9 @@ async def aoptimize(
 
     `base_url`: an OpenAI-compatible server for `openai:` models. `certify=False` leaves the proof out.
     `timeout`: seconds for one attempt of a call. `sandbox`: where analysis code runs (`auto`, `local`, `none`: no
-    code at all, `unsafe`: not isolated). `options`: of the strategy (`candidates`, `pool`, `iterations`, …); `rules`: changes to `ValidationRules`; `task_options`:
-    keywords of `load_task`. `listener(event, fields)` is told what happens; `control` can ask the run to stop at
-    the next step.
+    code at all, `unsafe`: not isolated). `options`: of the strategy (`candidates`, `pool`, `iterations`, …);
+    `rules`: changes to `ValidationRules`; `task_options`: keywords of `load_task`. `listener(event, fields)` is told
+    what happens; `control` can ask the run to stop at the next step.
     """
     known_strategy(strategy)
     limits = Budget.parse(budget)
@@ -105,6 +106,7 @@ async def aoptimize(
         sandbox=sandbox,
     )
     settings.search_options()
+    await asyncio.to_thread(check_sandbox, settings)
     await asyncio.to_thread(make_target, target, loaded, base_url)
     if agent:
         await asyncio.to_thread(check_model, agent, base_url)

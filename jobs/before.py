@@ -28,6 +28,7 @@ from ..tasks.task import Task
 from ..traces.store import RunStore
 from .output import one_line
 from .progress_words import who_sees
+from .sandbox_choice import check_sandbox
 
 _NAME = re.compile(r"\w[\w.-]*")
 GROWTH = 3
@@ -53,6 +54,7 @@ async def survey(task: Task, settings: RunSettings, *, alias: str | None = None)
     """
     limits = settings.limits()
     settings.search_options()
+    check_sandbox(settings)
     if alias and not _NAME.fullmatch(alias):
         raise UsageError(f"--run: a name is made of letters, digits and '-', '_', '.', not '{alias}'")
     target = make_target(settings.target, task, settings.base_url)

@@ -51,9 +51,9 @@ class Check:
 def doctor(json: JsonOption = False) -> None:
     """Check this installation and say what to do where it lacks.
 
-    Python, libraries, SAGE_HOME, the embedded model, keys, local model servers: each line says ok, missing (with
-    what to do) or optional. Keys are named, never shown. Exit code 1 where something is missing that the first
-    command needs.
+    Python, libraries, SAGE_HOME, the embedded model, the sandbox for code that a model writes, keys, local model
+    servers: each line says ok, missing (with what to do) or optional. Keys are named, never shown. Exit code 1 where
+    something is missing that the first command needs.
     """
     found = asyncio.run(checks())
     if json:
@@ -74,7 +74,9 @@ def doctor(json: JsonOption = False) -> None:
 async def checks() -> list[Check]:
     """All checks; none of them raises."""
     servers = await asyncio.gather(*(asyncio.to_thread(_server, name, port) for name, port in SERVERS.items()))
-    return [_python(), *map(_library, LIBRARIES), _home(), await _embedded(), *map(_key, KEYS), *servers]
+    sandbox = await asyncio.to_thread(_sandbox)
+    first = [_python(), *map(_library, LIBRARIES), _home(), await _embedded()]
+    return [*first, *sandbox, *map(_key, KEYS), *servers]
 
 
 def _python() -> Check:
@@ -117,6 +119,24 @@ async def _embedded() -> Check:
         return Check("embedded model", "missing", str(error))
     loaded, answered = ready - started, time.monotonic() - ready
     return Check("embedded model", "ok", f"answers; {loaded:.1f} s to load, {answered:.1f} s for one call")
+
+
+def _sandbox() -> list[Check]:
+    """Where code that a model writes would run: what `auto` uses, and each layer of isolation, tried here and now."""
+    from ..sandbox.choose import available, make_sandbox
+    from ..sandbox.local import LocalSandbox
+
+    try:
+        made = make_sandbox("auto")
+        layers = str(made.confinement) if isinstance(made, LocalSandbox) else "nothing"
+        auto = Check("sandbox", "ok", f"code that a model writes runs isolated; auto uses {layers}")
+    except SageError as error:
+        auto = Check("sandbox", "optional", f"{error} Without an agent model nothing of this is needed.")
+    tried = [
+        Check(f"sandbox: {layer.name}", "ok" if layer.holds else "optional", one_line(layer.detail, 300))
+        for layer in available()
+    ]
+    return [auto, *tried]
 
 
 def _key(name: str) -> Check:

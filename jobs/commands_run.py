@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import RunInterrupted, SageError
+from ..errors import RunInterrupted, SageError, UsageError
+from ..settings import settings as installation
 from .exits import RunCrashed
 from .interrupts import interruptible
 from .options import (
@@ -22,14 +23,18 @@ from .options import (
     JsonOption,
     LabelsOption,
     MetricOption,
+    OptionOption,
     RunArgument,
+    SandboxOption,
     SeedOption,
     SeedPromptOption,
     ShuffleOption,
+    StrategyOption,
     TargetOption,
     TaskArgument,
     TimeoutOption,
     YesOption,
+    option_values,
     task_options,
 )
 from .output import print_json, put
@@ -49,7 +54,7 @@ EXIT_CODES = {"budget too small": 3, "inconclusive": 1}
 
 def optimize(
     task: TaskArgument,
-    strategy: Annotated[str, typer.Option("--strategy", help="How candidates are found: random, demos.")] = "random",
+    strategy: StrategyOption = "random",
     target: TargetOption = "local",
     agent: AgentOption = None,
     base_url: BaseUrlOption = None,
@@ -67,6 +72,8 @@ def optimize(
         int | None,
         typer.Option("--iterations", metavar="N", help="At most so many. Default: until the budget is spent."),
     ] = None,
+    option: OptionOption = None,
+    sandbox: SandboxOption = "auto",
     input: InputOption = None,
     expected: ExpectedOption = None,
     metric: MetricOption = None,
@@ -88,6 +95,8 @@ def optimize(
     Examples:
       sage-spo optimize headlines
       sage-spo optimize task.yaml --target openai:gpt-4.1-mini --budget usd=2
+      sage-spo optimize task.yaml --strategy sage --target openai:gpt-4.1-mini \\
+        --agent openai:gpt-4.1 --budget usd=2
       sage-spo optimize data.csv --input text --expected queue --run first
       sage-spo optimize headlines --target openai:my-model \\
         --base-url http://localhost:8000/v1
@@ -102,9 +111,16 @@ def optimize(
     from .before import agree_on_cost, survey
     from .progress import Progress
     from .progress_words import plan_lines
+    from .sandbox_choice import check_choice, unsafe_line
 
     known_strategy(strategy)
-    options = {"candidates": candidates, "pool": pool, "iterations": iterations}
+    check_choice(sandbox)
+    named = {"candidates": candidates, "pool": pool, "iterations": iterations}
+    options = {name: value for name, value in named.items() if value is not None}
+    more = option_values(option or ())
+    twice = next((name for name in more if name in options), None)
+    if twice:
+        raise UsageError(f"--option: '{twice}' is given twice: as --{twice} too")
     keywords = task_options(
         input=input,
         expected=expected,
@@ -123,19 +139,21 @@ def optimize(
         "seed": seed,
         "certify": certify,
         "timeout": timeout,
-        "options": {name: value for name, value in options.items() if value is not None},
+        "sandbox": sandbox,
+        "options": options | more,
     }
     source = task_source(task)
     settings = RunSettings(task=source, **chosen)
     limits = settings.limits()
     before = asyncio.run(survey(load_task(source, **keywords), settings, alias=run))
+    plan = plan_lines(before.plan, target=target, agent=agent, base_url=base_url, calls=limits.target_calls)[:-1]
     agree_on_cost(
         before.most_usd,
         ask_above=ask_above,
         yes=yes,
         target=target,
         base_url=base_url,
-        lines=plan_lines(before.plan, target=target, agent=agent, base_url=base_url, calls=limits.target_calls)[:-1],
+        lines=[line for line in (unsafe_line(settings), *plan) if line],
     )
 
     def start(progress: Progress, control: RunControl) -> Awaitable[Result]:
@@ -190,15 +208,25 @@ def _finish(result: Result, json: bool) -> None:
     if json:
         print_json(result.model_dump(mode="json"))
     else:
-        put("", result_screen(result))
+        put("", result_screen(result, asyncio.run(_found(result))))
     code = EXIT_CODES.get(result.verdict, 0)
     if code:
         raise typer.Exit(code)
 
 
+async def _found(result: Result) -> str:
+    """The finding behind a run's prompt in one line; empty where there was no diagnosis, or none that led to it."""
+    from ..traces.store import RunStore
+    from .story import found_line
+
+    async with await RunStore.open(installation().home) as store:
+        hypotheses = await store.hypotheses(result.run_id)
+        prompts = await store.prompts(result.run_id) if hypotheses else {}
+    return found_line(result, hypotheses, prompts)
+
+
 async def _spent(run: str) -> Spent:
     """What a run has spent before it is taken up again."""
-    from ..settings import settings as installation
     from ..traces.store import RunStore
     from .progress import Spent
 

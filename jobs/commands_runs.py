@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
@@ -14,7 +15,7 @@ from rich.text import Text
 from ..errors import StoreError
 from ..settings import settings as installation
 from ..traces.result import SCHEMA_VERSION, PromptContent, Result
-from ..traces.rows import Call, Decision, Run, StoredPrompt
+from ..traces.rows import Call, CodeRun, Decision, Hypothesis, Run, StoredPrompt
 from ..traces.store import RunStore
 from .evaluation_result import Evaluation
 from .evaluation_screen import evaluation_screen
@@ -23,6 +24,20 @@ from .output import print_json, printable, put
 from .preflight_result import Preflight
 from .result_screen import result_screen
 from .run_pages import course_table, decision_json, run_json, run_name, runs_table, unfinished_page
+from .story import chapters, found_line
+from .story_page import story_page
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the store holds of a run; `calls` only of one without a result."""
+
+    run: Run
+    calls: Sequence[Call]
+    decisions: Sequence[Decision]
+    prompts: Mapping[str, StoredPrompt]
+    hypotheses: Sequence[Hypothesis]
+    code_runs: Sequence[CodeRun]
 
 
 def runs(
@@ -51,6 +66,10 @@ def runs(
 def show(
     run: RunArgument,
     prompt: Annotated[bool, typer.Option("--prompt", help="Print only the prompt to use.")] = False,
+    story: Annotated[
+        bool,
+        typer.Option("--story", "-v", help="Tell the whole diagnosis: every finding, its code, what was tried."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Show how a run ended, or how far it has come.
@@ -59,34 +78,53 @@ def show(
     a small YAML document with its components and worked examples. `evaluate --prompt` and `optimize --seed-prompt`
     read both.
 
+    A run with a diagnosis (strategy sage) is told as what was found, what was done about it, and what came of it:
+    its accepted iterations in full, with --story all of them.
+
     \b
     Examples:
       sage-spo show 3f2a1b7c
+      sage-spo show 3f2a1b7c --story
       sage-spo show 3f2a1b7c --prompt > prompt.md
     """
-    found, calls, decisions, prompts = asyncio.run(_run(run))
+    stored = asyncio.run(_stored(run))
+    found = stored.run
     if prompt:
         text = _prompt_of(found)
         sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
     elif json:
-        verdicts = [decision_json(decision, prompts) for decision in decisions]
         document = {"schema_version": SCHEMA_VERSION, "run": run_json(found), "result": found.result}
-        print_json(document | {"decisions": verdicts})
+        document["decisions"] = [decision_json(decision, stored.prompts) for decision in stored.decisions]
+        document["hypotheses"] = [_without_run(row) for row in stored.hypotheses]
+        document["code_runs"] = [_without_run(row) for row in stored.code_runs]
+        print_json(document)
     else:
-        put(_page(found, calls, decisions), *([Text(), course_table(decisions, prompts)] if decisions else []))
+        parts = [_page(stored)]
+        if stored.hypotheses:
+            told = chapters(stored.hypotheses, stored.code_runs, stored.decisions, stored.prompts)
+            parts += [Text(), story_page(told, run_name(found), everything=story)]
+        if stored.decisions:
+            parts += [Text(), course_table(stored.decisions, stored.prompts)]
+        put(*parts)
 
 
-def _page(run: Run, calls: Sequence[Call], decisions: Sequence[Decision]) -> RenderableType:
+def _without_run(row: Hypothesis | CodeRun) -> dict[str, Any]:
+    return {name: value for name, value in asdict(row).items() if name != "run_id"}
+
+
+def _page(stored: Stored) -> RenderableType:
     """What there is to see of a run, by what kind it is and how far it has come."""
+    run = stored.run
     if run.result is None:
-        return unfinished_page(run, calls, decisions)
+        return unfinished_page(run, stored.calls, stored.decisions)
     if run.strategy == "evaluate":
         return evaluation_screen(Evaluation.model_validate(run.result))
     if run.strategy == "preflight":
         from .preflight_screen import preflight_screen
 
         return preflight_screen(Preflight.model_validate(run.result))
-    return result_screen(Result.model_validate(run.result))
+    result = Result.model_validate(run.result)
+    return result_screen(result, found_line(result, stored.hypotheses, stored.prompts))
 
 
 def _prompt_of(run: Run) -> str:
@@ -110,8 +148,14 @@ async def _runs(limit: int) -> list[Run]:
         return await store.runs(limit)
 
 
-async def _run(name: str) -> tuple[Run, list[Call], list[Decision], dict[str, StoredPrompt]]:
+async def _stored(name: str) -> Stored:
     async with await RunStore.open(installation().home) as store:
         run = await store.run(name)
-        calls = [] if run.result else await store.calls(run.id)
-        return run, calls, await store.decisions(run.id), await store.prompts(run.id)
+        return Stored(
+            run,
+            [] if run.result else await store.calls(run.id),
+            await store.decisions(run.id),
+            await store.prompts(run.id),
+            await store.hypotheses(run.id),
+            await store.code_runs(run.id),
+        )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from ..errors import UsageError
 
 TaskArgument = Annotated[
     str,
@@ -55,6 +60,39 @@ ShuffleOption = Annotated[
         help="Shuffle the right answers: a control in which nothing can be learned and nothing should be found.",
     ),
 ]
+STRATEGIES = {
+    "random": "error-informed random search: edits of the best prompts, raced",
+    "sage": "diagnosis by executed code, edits against confirmed causes, raced",
+    "demos": "random search over worked examples only, the baseline to beat",
+}
+"""The registry's strategies and their summaries, for --help, which must not wait for the graphs to be imported."""
+
+StrategyOption = Annotated[
+    str,
+    typer.Option(
+        "--strategy",
+        metavar="NAME",
+        help="How candidates are found. " + ". ".join(f"{name}: {words}" for name, words in STRATEGIES.items()) + ".",
+    ),
+]
+OptionOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="NAME=VALUE",
+        help="An option of the strategy, such as directions=8 or max_rounds=2 of sage; may be given several times.",
+    ),
+]
+SandboxOption = Annotated[
+    str,
+    typer.Option(
+        "--sandbox",
+        metavar="WHERE",
+        help="Where analysis code that a model writes runs (strategy sage). auto, local: isolated on this machine, or "
+        "refused where nothing isolates (`doctor` tells). none: no code at all, the model judges from failures it "
+        "reads. unsafe: NOT isolated, with all your rights.",
+    ),
+]
 TargetOption = Annotated[
     str,
     typer.Option(
@@ -89,6 +127,34 @@ AskAboveOption = Annotated[
     float, typer.Option("--ask-above", metavar="USD", min=0.0, help="Ask first where it may cost more than this.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+def option_values(given: Sequence[str]) -> dict[str, Any]:
+    """`NAME=VALUE` texts as a mapping; values are whole numbers, numbers, true, false, none, else texts.
+
+    Raises UsageError for a text of another form or a name given twice. Whether the strategy has such an option is
+    for `RunSettings.search_options` to say.
+    """
+    found: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals and value):
+            raise UsageError(f"--option: write NAME=VALUE, as in --option directions=8, not '{text}'")
+        if name in found:
+            raise UsageError(f"--option: '{name}' is given twice")
+        found[name] = _value(value)
+    return found
+
+
+def _value(text: str) -> Any:
+    words: dict[str, bool | None] = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for kind in (int, float):
+        with suppress(ValueError):
+            number = kind(text)
+            return number if math.isfinite(number) else text
+    return text
 
 
 def task_options(

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from .output import add, console, one_line, plain, short_id
 from .progress_words import Narrator
+from .sandbox_choice import UNSAFE
 
 NAME_WIDTH = len("target calls left")
 BAR_WIDTH = 24
@@ -62,6 +63,7 @@ class Watching:
     def say(self, line: str) -> None:
         """Print one line above the display."""
         style = "green" if "→ accepted" in line else "yellow" if line.startswith("mind:") else ""
+        style = "bold red" if line.startswith(UNSAFE) else style
         # Without a terminal a line stays one line, whatever its length: for grep, and for logs.
         self._out.print(plain(line, style), soft_wrap=not self._out.is_terminal)
 

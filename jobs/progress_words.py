@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..models.names import parse_model, web_address
+from .diagnosis_words import DiagnosisTeller
 from .output import counted, one_line
+from .sandbox_choice import unsafe_line
 
 MOST_ORIGINS = 4
 """Kinds of candidates named when an iteration starts."""
@@ -73,6 +75,7 @@ class Narrator:
     failures: int = 0
     screened_out: int = 0
     unmeasured: Counter[str] = field(default_factory=Counter)
+    diagnosis: DiagnosisTeller = field(default_factory=DiagnosisTeller)
 
     def lines(self, event: str, fields: Mapping[str, Any]) -> list[str]:
         """The lines for an event; none for an event that says nothing new to a person."""
@@ -85,9 +88,11 @@ class Narrator:
         self.limits = settings.limits().limits()
         alias = f" ({e['alias']})" if e.get("alias") else ""
         agent = f", agent {settings.agent}" if settings.agent else ", the built-in playbook proposes"
+        loud = unsafe_line(settings)
         return [
+            *([loud] if loud else []),
             f"run {e['run_id'][:8]}{alias}: {e['task'].name} · {settings.strategy} on {settings.target}{agent}"
-            f" · seed {settings.seed}"
+            f" · seed {settings.seed}",
         ]
 
     def _plan(self, e: Mapping[str, Any]) -> list[str]:
@@ -99,15 +104,34 @@ class Narrator:
     def _first_look(self, e: Mapping[str, Any]) -> list[str]:
         return first_look_lines(e)
 
+    def _code(self, e: Mapping[str, Any]) -> list[str]:
+        self.trying = f"iteration {e['iteration']} · code over the records: {one_line(e['purpose'], 40)}"
+        return self.diagnosis.code(e)
+
+    def _findings(self, e: Mapping[str, Any]) -> list[str]:
+        self.trying = f"iteration {e['iteration']} · edits against {counted(len(e['directions']), 'finding')}"
+        return self.diagnosis.findings(e)
+
+    def _edit_dropped(self, e: Mapping[str, Any]) -> list[str]:
+        return self.diagnosis.dropped(e)
+
+    def _edits_tried(self, e: Mapping[str, Any]) -> list[str]:
+        return self.diagnosis.edits(e)
+
+    def _candidate_rejected(self, e: Mapping[str, Any]) -> list[str]:
+        origin, reason = one_line(e["origin"], 40), one_line(e["reason"], 160)
+        return [f'iteration {e["iteration"]} · "{origin}": weeded before any call ({reason})']
+
     def _proposed(self, e: Mapping[str, Any]) -> list[str]:
         number, candidates = e["iteration"], e["candidates"]
+        weeded = self.diagnosis.all_weeded(number)
         if not candidates:
-            return [f"iteration {number} · nothing new to try"]
+            return [*weeded, f"iteration {number} · nothing new to try"]
         origins = Counter(one_line(c["origin"], 40) for c in candidates)
         named = [f'"{origin}"' + (f" ×{n}" if n > 1 else "") for origin, n in origins.most_common(MOST_ORIGINS)]
         more = ", …" if len(origins) > MOST_ORIGINS else ""
         self.trying = f"iteration {number} · {counted(len(candidates), 'candidate')}: {', '.join(named)}{more}"
-        return []
+        return weeded
 
     def _verdict(self, e: Mapping[str, Any]) -> list[str]:
         outcome, start = e["outcome"], f'iteration {e["iteration"]} · "{one_line(e["origin"], 40)}"'

@@ -20,8 +20,8 @@ _STYLES = {
 }
 
 
-def result_screen(result: Result) -> RenderableType:
-    """The whole screen of a finished run."""
+def result_screen(result: Result, found: str = "") -> RenderableType:
+    """The whole screen of a finished run; `found` is the finding behind its prompt, where there was a diagnosis."""
     parts: list[RenderableType] = [
         plain(_title(result), "dim"),
         Text(),
@@ -32,7 +32,7 @@ def result_screen(result: Result) -> RenderableType:
     ]
     if result.gain is not None:
         parts += [Text("Measured on the test split", style="bold"), _evidence(result), Text()]
-    parts.append(_facts(result))
+    parts.append(_facts(result, found))
     if result.notes:
         parts += [Text(), Text("Notes", style="bold"), bullets(result.notes)]
     return Group(*parts)
@@ -78,8 +78,10 @@ def _case(case: Case | None) -> str:
     return f"“{one_line(case.input, 90)}” (expected {one_line(case.expected, 24)}): {answers}"
 
 
-def _facts(result: Result) -> Table:
+def _facts(result: Result, found: str) -> Table:
     table = facts()
+    if found:
+        add(table, "Found", found)
     ended = f"; ended because {result.stop}" if result.stop else ""
     found = ", ".join(
         (

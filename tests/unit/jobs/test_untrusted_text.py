@@ -22,10 +22,12 @@ from sage_spo.jobs.preflight_screen import preflight_screen
 from sage_spo.jobs.progress import Counting, Progress
 from sage_spo.jobs.result_screen import result_screen
 from sage_spo.jobs.run_pages import course_table, runs_table, unfinished_page
+from sage_spo.jobs.story import chapters
+from sage_spo.jobs.story_page import story_page
 from sage_spo.settings import settings as installation
 from sage_spo.tests.fakes.landscape import make_task
 from sage_spo.traces.result import Case, PromptContent, Result
-from sage_spo.traces.rows import Call, Decision, Run, StoredPrompt
+from sage_spo.traces.rows import Call, CodeRun, Decision, Hypothesis, Run, StoredPrompt
 from sage_spo.traces.store import RunStore
 
 EVIL = "[/] [bold]x :bell: \x1b[31mred\x1b[0m\x1b]0;t\x07\x1b[2J\x9b1A\r\u202e\u2066\u200b"
@@ -134,6 +136,21 @@ DECISIONS = [
     Decision(RUN, 1, 0, "p", "s", "accepted", EVIL, {}),
     Decision(RUN, 1, 1, "q", "s", "not measured", EVIL, {}),
 ]
+PROMPTS = {"p": StoredPrompt(RUN, "p", 1, {}, origin=EVIL)}
+EDITS = ({"operation": "add", "old": EVIL, "text": EVIL},)
+SUPPORT = {
+    "n": 2,
+    "failures": 1,
+    "other_n": 2,
+    "other_failures": 1,
+    "tested": "confirmed",
+    "share": EVIL,
+    "effect": EVIL,
+}
+SUPPOSED = Hypothesis(
+    RUN, 1, 0, "diagnostician", EVIL, EVIL, EVIL, EVIL, (), "direction", EVIL, {**SUPPORT, "outcome": EVIL}, edits=EDITS
+)
+CODE = CodeRun(RUN, 1, 101, "diagnostician 1, " + EVIL, EVIL, EVIL, ({"id": EVIL, "text": EVIL},), EVIL, 0.1)
 CALL = Call(RUN, "k", "target", 1, 1, 1, 0.0, 1, False, False)
 
 
@@ -147,9 +164,10 @@ CALL = Call(RUN, "k", "target", 1, 1, 1, 0.0, 1, False, False)
         preflight_screen(preflight()),
         runs_table([STORED]),
         unfinished_page(STORED, [CALL], DECISIONS),
-        course_table(DECISIONS, {"p": StoredPrompt(RUN, "p", 1, {}, origin=EVIL)}),
+        course_table(DECISIONS, PROMPTS),
+        story_page(chapters([SUPPOSED], [CODE], DECISIONS, PROMPTS), "x", everything=True),
     ],
-    ids=["result", "unchanged", "evaluation", "preflight", "runs", "unfinished", "course"],
+    ids=["result", "unchanged", "evaluation", "preflight", "runs", "unfinished", "course", "story"],
 )
 def test_screens_print_it_literally(screen: RenderableType, markup: bool) -> None:
     out = io.StringIO()
@@ -174,10 +192,18 @@ def test_progress_prints_it_literally(terminal: bool) -> None:
         verdict = {"iteration": 1, "origin": EVIL, "outcome": "not better", "reason": EVIL, "stats": {}}
         progress("verdict", verdict)
         progress("call_failed", {"message": EVIL})
+        direction = {"claim": EVIL, "source": EVIL, "believed": "confirmed", "n": 9, "rate": 0.5, "other_rate": 0.1}
+        progress("code", {"iteration": 1, "purpose": EVIL, "error": EVIL, "seconds": 0.1})
+        progress("findings", {"iteration": 1, "directions": [direction]})
+        progress("edit_dropped", {"iteration": 1, "edit": EVIL, "reason": EVIL, "claim": EVIL})
+        progress("edits_tried", {"iteration": 1, "edits": [{"text": EVIL, "kept": True, "words": EVIL}]})
+        progress("edit_dropped", {"iteration": 1, "edit": EVIL, "reason": EVIL, "claim": EVIL})
+        progress("candidate_rejected", {"iteration": 1, "origin": EVIL, "reason": EVIL})
+        progress("proposed", {"iteration": 1, "candidates": []})
     with Counting(console) as counting:
         counting("call_failed", {"message": EVIL})
     lines = out.getvalue()
-    assert lines.count(SAID) >= 8
+    assert lines.count(SAID) >= 13
     for character in ("\x07", "\x9b", "\u202e", "\u2066", "\x1b[31m", "\x1b[2J", "\x1b]"):
         assert character not in lines
     if not terminal:
