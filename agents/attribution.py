@@ -24,6 +24,10 @@ LEFT_OUT = 4
 """The bundle without an edit is measured on at most so many of those that the bundle mended."""
 
 
+MISSED = 1 / 3
+"""An edit earns its place when at least this share of what the bundle mended fails again without it."""
+
+
 @dataclass(frozen=True)
 class Trial:
     """One edit of a bundle: what it is for (`key`), the examples it is about (empty: any), those its writer saw."""
@@ -47,7 +51,8 @@ class Share:
 
     @property
     def earned(self) -> bool:
-        return self.lost > 0
+        """Whether it is missed on enough of the examples that this is no chance."""
+        return self.lost > 0 and self.lost >= MISSED * self.tested
 
     @property
     def idle(self) -> bool:
@@ -83,18 +88,36 @@ async def attribute(
     await evaluator.measure(Job(together, union))
     now = evaluator.scores(together.id, union)
     fixed = [[e for e in chosen if (now.get(e.id) or 0.0) >= 0.5] for chosen in about]
-    jobs = []
-    for i, mended in enumerate(fixed):
-        others = [t.edit for j, t in enumerate(trials) if j != i]
-        jobs.append(Job(edited(evaluator.task, champion, others, "one edit left out"), mended[:LEFT_OUT]))
-    measured = await evaluator.measure(*jobs) if any(job.examples for job in jobs) else 0
-    shares: list[Share] = []
-    for i, (trial, chosen, mended) in enumerate(zip(trials, about, fixed, strict=True)):
-        scores = evaluator.scores(jobs[i].prompt.id, jobs[i].examples) if i < measured else {}
-        tested = [score for score in scores.values() if score is not None]
-        seen = [e for e in chosen if e.id in now]
-        shares.append(Share(trial, len(seen), len(mended), len(tested), sum(score < 0.5 for score in tested)))
+    shares = [
+        Share(trial, sum(e.id in now for e in chosen), len(mended), 0, 0)
+        for trial, chosen, mended in zip(trials, about, fixed, strict=True)
+    ]
+    shares = await _left_out(evaluator, champion, shares, fixed, 0)
+    shares = await _left_out(evaluator, champion, shares, fixed, LEFT_OUT)
     return await _without_stand_ins(evaluator, champion, shares, fixed)
+
+
+async def _left_out(
+    evaluator: Evaluator, champion: Prompt, shares: list[Share], fixed: Sequence[Sequence[Example]], start: int
+) -> list[Share]:
+    """The shares after leaving each edit out on the next few examples that the bundle mended.
+
+    From the second time on only the edits in doubt are: one example may fail again by chance.
+    """
+    edits = [share.trial.edit for share in shares]
+    found, jobs = list(shares), {}
+    for i, share in enumerate(shares):
+        examples = fixed[i][start : start + LEFT_OUT]
+        if examples and (start == 0 or share.lost == 1):
+            others = [edit for k, edit in enumerate(edits) if k != i]
+            jobs[i] = Job(edited(evaluator.task, champion, others, "one edit left out"), examples)
+    if jobs:
+        measured = await evaluator.measure(*jobs.values())
+        for i, job in list(jobs.items())[:measured]:
+            scores = [s for s in evaluator.scores(job.prompt.id, job.examples).values() if s is not None]
+            lost = sum(score < 0.5 for score in scores)
+            found[i] = replace(shares[i], tested=shares[i].tested + len(scores), lost=shares[i].lost + lost)
+    return found
 
 
 async def _without_stand_ins(
@@ -105,9 +128,9 @@ async def _without_stand_ins(
     The bundle of those that are missed is measured on what the others mended: where it fails, the first of the others
     that is about the example is taken back.
     """
-    open_ones = [i for i, share in enumerate(shares) if not share.lost and share.fixed]
+    open_ones = [i for i, share in enumerate(shares) if not share.earned and share.fixed]
     examples = list({e.id: e for i in open_ones for e in fixed[i][:LEFT_OUT]}.values())
-    needed = edited(evaluator.task, champion, [s.trial.edit for s in shares if s.lost], "edits that are missed")
+    needed = edited(evaluator.task, champion, [s.trial.edit for s in shares if s.earned], "edits that are missed")
     if not examples or needed.id == champion.id:
         missed = {e.id for e in examples}
     else:
@@ -116,10 +139,10 @@ async def _without_stand_ins(
         missed = {i for i, score in scores.items() if score is not None and score < 0.5}
     found = list(shares)
     for i in open_ones:
-        own = {e.id for e in fixed[i]} & missed
-        if own:
-            found[i] = replace(shares[i], lost=len(own))
-            missed -= own
+        own = {e.id for e in fixed[i][:LEFT_OUT]}
+        if len(own & missed) >= MISSED * len(own) and own & missed:
+            found[i] = replace(shares[i], tested=len(own), lost=len(own & missed))
+            missed -= {e.id for e in fixed[i]}
     return found
 
 

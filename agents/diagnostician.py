@@ -153,9 +153,9 @@ async def diagnose(
             fence=tag,
             prompt=fenced(workspace.champion.system, cap=24_000),
             fields=workspace.fields,
-            findings=[f.text for f in workspace.findings if f.value],
+            findings=[f.text for f in workspace.findings],
             confirmed=[{"predicate": p, "words": s.words} for p, s in brief.confirmed],
-            nothing=[f.name for f in workspace.findings if not f.value],
+            nothing=[fenced(name, cap=60) for name in workspace.nothing],
             user_template="user" in workspace.champion.components,
             failures=[shown_failure(workspace, r) for r in sample],
             passing=[shown_failure(workspace, r) for r in contrast],
@@ -258,5 +258,6 @@ def shown_failure(workspace: Workspace, record: Record) -> dict[str, str]:
         "fields": fenced(fields, cap=300),
         "output": fenced(record.output, cap=600),
         "expected": fenced(example.label, cap=600),
-        "feedback": fenced(record.feedback, cap=300),
+        # Built-in metrics say no more than what stands above.
+        "feedback": "" if record.feedback.startswith("expected ") else fenced(record.feedback, cap=300),
     }

@@ -29,7 +29,7 @@ class Tested:
     """A hypothesis with our own counts. `q` is its adjusted p-value on the confirmation half.
 
     `status`: `confirmed` (it holds where nobody looked), `unsettled` (the confirmation half has too few such examples
-    to say), or `dropped` with the reason. `opinions` counts the independent requests that named it, `index`
+    to say), or `dropped` with the reason. `sources` are the independent requests that named it, `index`
     is where it is stored.
     """
 
@@ -41,8 +41,13 @@ class Tested:
     p: float = 1.0
     q: float = 1.0
     matched: frozenset[str] = frozenset()
-    opinions: int = 1
+    sources: frozenset[str] = frozenset()
     index: int = -1
+
+    @property
+    def opinions(self) -> int:
+        """How many independent requests named it."""
+        return max(1, len(self.sources))
 
     @property
     def belief(self) -> float:
@@ -127,8 +132,8 @@ def merged(tested: Sequence[Tested], labels: Sequence[str]) -> list[Tested]:
         twin = next((k for k in kept if _twins(k, t, labels)), None)
         if twin is None:
             kept.append(t)
-        elif twin.draft.source != t.draft.source:
-            better = replace(twin, opinions=twin.opinions + 1)
+        else:
+            better = replace(twin, sources=twin.sources | {twin.draft.source, t.draft.source})
             if not twin.draft.fix:
                 better = replace(better, draft=replace(twin.draft, fix=t.draft.fix, shown=t.draft.shown))
             kept[kept.index(twin)] = better

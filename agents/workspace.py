@@ -72,6 +72,8 @@ class Workspace:
     run_id: str
     iteration: int
     findings: list[NumberedFinding] = field(default_factory=list)
+    nothing: list[str] = field(default_factory=list)
+    """Names of analyses that found nothing."""
     _ran: int = 0
 
     def __post_init__(self) -> None:
@@ -109,9 +111,10 @@ class Workspace:
         """Run analysis code over the diagnosis half; what it emits becomes a finding with an id of its own."""
         assert self.sandbox is not None
         execution = await self.sandbox.run(code, self._seen)
+        telling = [f for f in execution.results if f.value not in (None, [], {}, "")]
+        self.nothing += [f.name for f in execution.results if f not in telling]
         found = [
-            NumberedFinding(f"F{len(self.findings) + i}", f.name, f.value, f.note)
-            for i, f in enumerate(execution.results, 1)
+            NumberedFinding(f"F{len(self.findings) + i}", f.name, f.value, f.note) for i, f in enumerate(telling, 1)
         ]
         self.findings += found
         emitted = tuple({"id": f.id, "name": f.name, "note": f.note, "text": f.text} for f in found)

@@ -62,7 +62,12 @@ def beside(shared: Workspace, opinion: int) -> Workspace:
     """A workspace of the same records and findings for one of several diagnosticians at work at once."""
     keep = shared.keep
     first = 100 * (opinion + 1)
-    return replace(shared, findings=list(shared.findings), keep=lambda run: keep(replace(run, index=first + run.index)))
+    return replace(
+        shared,
+        findings=list(shared.findings),
+        nothing=list(shared.nothing),
+        keep=lambda run: keep(replace(run, index=first + run.index)),
+    )
 
 
 # -- hypotheses ----------------------------------------------------------------------------------------------
@@ -92,6 +97,7 @@ def keep_tested(session: Session, iteration: int, tested: Sequence[Tested]) -> N
                     "q": t.q,
                     "tested": t.status,
                     "opinions": t.opinions,
+                    "sources": sorted(t.sources),
                 },
                 matched=tuple(sorted(t.matched)),
                 shown=d.shown,
@@ -116,7 +122,7 @@ def _tested(h: Hypothesis) -> Tested:
         p=s["p"],
         q=s["q"],
         matched=frozenset(h.matched),
-        opinions=s["opinions"],
+        sources=frozenset(s["sources"]),
         index=h.index,
     )
 
@@ -136,7 +142,7 @@ def finding(t: Tested) -> dict[str, object]:
 def take_up(session: Session, iteration: int, t: Tested) -> None:
     """Mark a hypothesis as one that is acted on."""
     h = session.hypothesis(iteration, t.index)
-    support = {**h.support, "opinions": t.opinions}
+    support = {**h.support, "opinions": t.opinions, "sources": sorted(t.sources)}
     session.suppose(replace(h, status="direction", fix=t.draft.fix, shown=t.draft.shown, support=support))
 
 
@@ -180,9 +186,9 @@ def link(session: Session, iteration: int, index: int, candidate: Prompt) -> Non
 
 
 def proposals(session: Session, iteration: int) -> list[Proposed]:
-    """The edits of an iteration by direction, best first; removals that ablation asks for come before."""
+    """The edits of an iteration by direction, those that promise most first."""
     found = []
-    for h in session.hypotheses_of(iteration):
+    for h in sorted(session.hypotheses_of(iteration), key=lambda h: (-_tested(h).worth, h.index)):
         edits = tuple(Edit.model_validate(e) for e in h.edits if e["operation"] != "candidate")
         if h.status == "direction" and edits:
             found.append(Proposed(direction(session, iteration, h.index), h.claim, edits, h.shown))

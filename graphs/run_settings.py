@@ -71,7 +71,8 @@ class RunSettings(BaseModel):
             first = error.errors()[0]
             name = ".".join(map(str, first["loc"]))
             hint = nearest(name, options.model_fields) if first["type"] == "extra_forbidden" else ""
-            raise UsageError(f"option '{name}' of strategy {self.strategy}: {first['msg']}.{hint}") from None
+            reason = "there is no such option" if first["type"] == "extra_forbidden" else first["msg"]
+            raise UsageError(f"option '{name}' of strategy {self.strategy}: {reason}.{hint}") from None
 
     def validation(self) -> ValidationRules:
         """The rules of acceptance, with the run's changes to the defaults."""

@@ -295,8 +295,6 @@ async def _earned(session: Session, state: RunState) -> list[Proposed]:
     measured = {r.example_id for r in session.evaluator.records(champion.id, "search")}
     examples = [e for e in without_demos(session.task.search, champion) if e.id in measured]
     trials = diagnosis.trials(proposals)
-    if len(trials) < 2:
-        return proposals
     rng = session.generator(iteration, "attribution")
     try:
         shares = await attribute(session.evaluator, champion, trials, examples, rng)

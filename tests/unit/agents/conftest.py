@@ -1,10 +1,10 @@
-"""What the agents of this folder's tests work with: a real sandbox, a store, and a desk before a scripted model."""
+"""What the agents of this folder's tests work with: a store, and a desk before a scripted model."""
 
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +14,6 @@ from sage_spo.evaluation.ledger import Ledger
 from sage_spo.evaluation.paid_calls import PaidCalls
 from sage_spo.models.agent import agent_model
 from sage_spo.models.retry import RetryPolicy
-from sage_spo.sandbox.choose import make_sandbox
-from sage_spo.sandbox.protocol import Sandbox
 from sage_spo.tests.fakes.server import FakeServer
 from sage_spo.traces.store import RunStore
 
@@ -23,29 +21,30 @@ Desks = Callable[..., AgentDesk]
 
 
 @pytest.fixture(scope="session")
-def sandbox() -> Iterator[Sandbox]:
-    """What `--sandbox auto` gives. One for all tests: a start costs a second or more, a run some milliseconds."""
-    made = make_sandbox("auto")
-    assert made is not None
-    yield made
-    asyncio.run(made.aclose())
-
-
-@pytest.fixture
-async def store(home: Path) -> AsyncIterator[RunStore]:
-    opened = await RunStore.open(home)
+def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunStore]:
+    """One store for all tests: to open one takes longer than most of them."""
+    opened = asyncio.run(RunStore.open(tmp_path_factory.mktemp("store")))
     yield opened
-    await opened.close()
+    asyncio.run(opened.close())
 
 
 @pytest.fixture
-async def desk_at(store: RunStore) -> AsyncIterator[Desks]:
+def paid(shared_store: RunStore) -> Callable[[Budget], PaidCalls]:
+    """`paid(budget)`: the paid calls of a run of its own."""
+
+    def calls(budget: Budget) -> PaidCalls:
+        return PaidCalls(str(uuid.uuid4()), shared_store, Ledger(budget), RetryPolicy(attempts=1), seed=0)
+
+    return calls
+
+
+@pytest.fixture
+async def desk_at(paid: Callable[[Budget], PaidCalls]) -> AsyncIterator[Desks]:
     """`desk_at(server, calls=50)`: a desk whose model is the server's, with a budget of so many calls."""
     made: list[AgentDesk] = []
 
     def desk(server: FakeServer, calls: int = 50) -> AgentDesk:
-        paid = PaidCalls("run", store, Ledger(Budget(agent_calls=calls)), RetryPolicy(attempts=1), seed=0)
-        made.append(AgentDesk(agent_model("openai:fake", server.url), paid))
+        made.append(AgentDesk(agent_model("openai:fake", server.url), paid(Budget(agent_calls=calls))))
         return made[-1]
 
     yield desk

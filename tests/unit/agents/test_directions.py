@@ -35,6 +35,11 @@ def believed(n: int, failures: int, fix: str = "", status: str = "confirmed", **
     return directions.Tested(made, status, "", counts, counts, 0.01, 0.01, matched, **more)
 
 
+def named(count: int) -> frozenset[str]:
+    """So many requests."""
+    return frozenset(f"diagnostician {i}" for i in range(count))
+
+
 async def check(sandbox: Sandbox | None, *drafts: Draft, **more: Any) -> list[directions.Tested]:
     return await directions.test_hypotheses(workspace_of(TASK, RECORDS, sandbox, **more), drafts, 0.2)
 
@@ -195,6 +200,13 @@ def test_one_request_that_repeats_itself_is_one_opinion():
     assert kept.opinions == 1
 
 
+def test_two_requests_are_two_opinions_however_often_the_second_repeats_itself():
+    one = believed(20, 20, "Parcels are refund.")
+    again = [believed(n, n, "Parcels are refund.", source="diagnostician 2") for n in (19, 18, 17)]
+    [kept] = merged([one, *again], LABELS)
+    assert kept.opinions == 2
+
+
 def test_a_finding_without_a_fix_takes_over_that_of_its_twin_and_who_was_shown_what():
     counted = believed(20, 20, source="standard analyses")
     [kept] = merged([counted, believed(20, 19, FIX)], LABELS)
@@ -203,7 +215,7 @@ def test_a_finding_without_a_fix_takes_over_that_of_its_twin_and_who_was_shown_w
 
 
 def test_more_opinions_make_the_unsettled_more_believed_but_less_than_a_sure_thing():
-    beliefs = [believed(9, 9, status="unsettled", opinions=n).belief for n in (1, 2, 3, 9)]
+    beliefs = [believed(9, 9, status="unsettled", sources=named(n)).belief for n in (1, 2, 3, 9)]
     assert beliefs == sorted(beliefs)
     assert beliefs[0] < beliefs[1] < 1.0
     assert beliefs[-1] < believed(9, 9).belief

@@ -22,6 +22,7 @@ CHANNEL = {e.id: e.metadata["channel"] for e in TASK.search}
 
 
 def place(sandbox: Sandbox | None, task: Task = TASK, **more: Any) -> Workspace:
+    """The records in a workspace."""
     return workspace_of(task, RECORDS, sandbox, **more)
 
 
@@ -120,6 +121,14 @@ async def test_a_mask_in_another_order_is_matched_by_index_as_pandas_does(sandbo
         ['records["channel"].eq("phone")', 'records.sort_values("input")["channel"].eq("phone")']
     )
     assert sorted_first == straight
+
+
+async def test_where_an_example_was_measured_twice_the_first_answer_counts(sandbox: Sandbox):
+    again = [replace(r, repeat=1, output="something else") for r in RECORDS]
+    [mask] = await place(sandbox, records={TASK.seed_prompt.id: [*RECORDS, *again]}).masks(
+        ['records["output"].eq("refund")']
+    )
+    assert mask == {r.example_id: r.output == "refund" for r in RECORDS}
 
 
 async def test_a_predicate_may_hold_any_character(sandbox: Sandbox):
