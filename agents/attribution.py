@@ -125,25 +125,36 @@ async def _without_stand_ins(
 ) -> list[Share]:
     """Two edits that say the same are both dispensable, alone: of those that can stand in for each other one stays.
 
-    The bundle of those that are missed is measured on what the others mended: where it fails, the first of the others
-    that is about the example is taken back.
+    The bundle of those that are missed is measured on what the others mended. Where it fails, the others are added
+    one after the other, and one that mends its share of these examples stays.
     """
-    open_ones = [i for i, share in enumerate(shares) if not share.earned and share.fixed]
-    examples = list({e.id: e for i in open_ones for e in fixed[i][:LEFT_OUT]}.values())
-    needed = edited(evaluator.task, champion, [s.trial.edit for s in shares if s.earned], "edits that are missed")
-    if not examples or needed.id == champion.id:
-        missed = {e.id for e in examples}
-    else:
-        await evaluator.measure(Job(needed, examples))
-        scores = evaluator.scores(needed.id, examples)
-        missed = {i for i, score in scores.items() if score is not None and score < 0.5}
     found = list(shares)
+    open_ones = [i for i, share in enumerate(shares) if not share.earned and share.fixed]
+    about = {i: fixed[i][:LEFT_OUT] for i in open_ones}
+    examples = list({e.id: e for chosen in about.values() for e in chosen}.values())
+    needed = [share.trial.edit for share in shares if share.earned]
+    missed = {e.id for e in examples} - await _right(evaluator, champion, needed, examples)
     for i in open_ones:
-        own = {e.id for e in fixed[i][:LEFT_OUT]}
-        if len(own & missed) >= MISSED * len(own) and own & missed:
-            found[i] = replace(shares[i], tested=len(own), lost=len(own & missed))
-            missed -= {e.id for e in fixed[i]}
+        own = [e for e in about[i] if e.id in missed]
+        if not own or len(own) < MISSED * len(about[i]):
+            continue
+        mended = await _right(evaluator, champion, [*needed, shares[i].trial.edit], own)
+        if mended and len(mended) >= MISSED * len(own):
+            found[i] = replace(shares[i], tested=len(own), lost=len(mended))
+            needed.append(shares[i].trial.edit)
+            missed -= mended
     return found
+
+
+async def _right(
+    evaluator: Evaluator, champion: Prompt, edits: Sequence[Edit], examples: Sequence[Example]
+) -> set[str]:
+    """The ids of the examples, failures of the champion, that it gets right with the edits."""
+    if not edits or not examples:
+        return set()
+    prompt = edited(evaluator.task, champion, edits, "edits that are missed")
+    await evaluator.measure(Job(prompt, examples))
+    return {i for i, score in evaluator.scores(prompt.id, examples).items() if (score or 0.0) >= 0.5}
 
 
 def _about(trial: Trial, failing: Sequence[Example], labels: Sequence[str]) -> list[Example]:

@@ -128,7 +128,7 @@ async def review(
         reply = await _asked(task, parent, candidate, directions, desk, iteration, VOTES * index + vote, tried)
         if reply is None or reply.verdict == "accept":
             return candidate, ""
-        mended = repaired(task, parent, reply.repaired.strip())
+        mended = repaired(task, parent, reply.repaired.strip()) if reply.repaired.strip() else ""
         if mended and mended not in (candidate.system, parent.system):
             repair = candidate.model_copy(
                 update={"components": {**candidate.components, candidate.main: mended}, "origin": "repaired"}

@@ -7,7 +7,7 @@ hypothesis is executable: a predicate over the records says which examples it is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,9 @@ from .workspace import Workspace
 STANDARD = "toolkit.standard(records, emit, labels={labels})"
 FAILURES_SHOWN = 16
 PASSES_SHOWN = 6
+MOST_NAMES = 20
+FINDINGS_SHOWN = 30_000
+"""Characters of all findings in a request."""
 LONGEST_CODE = 20_000
 PLAYBOOK_P = 0.1
 """The playbook supposes what the diagnosis half shows with a p-value below this."""
@@ -153,9 +156,9 @@ async def diagnose(
             fence=tag,
             prompt=fenced(workspace.champion.system, cap=24_000),
             fields=workspace.fields,
-            findings=[f.text for f in workspace.findings],
+            findings=list(accumulated(f.text for f in workspace.findings)),
             confirmed=[{"predicate": p, "words": s.words} for p, s in brief.confirmed],
-            nothing=[fenced(name, cap=60) for name in workspace.nothing],
+            nothing=[fenced(name, cap=60) for name in workspace.nothing[:MOST_NAMES]],
             user_template="user" in workspace.champion.components,
             failures=[shown_failure(workspace, r) for r in sample],
             passing=[shown_failure(workspace, r) for r in contrast],
@@ -216,6 +219,16 @@ async def _ran(workspace: Workspace, code: str, opinion: int, turn: int) -> str:
     execution = await workspace.run(code, f"diagnostician {opinion + 1}, step {turn + 1}")
     text = fenced(execution.stdout, cap=4000).strip() or "(it printed nothing)"
     return text + (f"\nerror: {fenced(execution.error, cap=600)}" if execution.error else "")
+
+
+def accumulated(texts: Iterable[str]) -> Iterator[str]:
+    """The texts from the first on, as many as a request has room for."""
+    room = FINDINGS_SHOWN
+    for text in texts:
+        room -= len(text)
+        if room < 0:
+            return
+        yield text
 
 
 def verbatim(workspace: Workspace, message: str) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ def directed_operators(matched: Collection[str], group: str) -> dict[Operator, f
         wanted = Counter(s.task.example(i).label for i in matched)
         label, count = max(wanted.items(), key=lambda item: (item[1], item[0]), default=("", 0))
         condition = _condition(group)
-        if not condition or count < MOSTLY * wanted.total() or len(s.task.labels) > LABELS:
+        if not condition or not count or count < MOSTLY * wanted.total() or len(s.task.labels) > LABELS:
             return None
         sentence = f"If {condition}, the answer is {label}."
         return None if sentence in s.prompt.system else _said(s, sentence, f"rule for {group}")
@@ -96,7 +96,7 @@ def _wanted(s: Situation, matched: Collection[str]) -> list[Example]:
 
 def _condition(group: str) -> str:
     """`channel=phone & plan=pro` as a condition in words; "" where the group is about no field of the input."""
-    parts = [re.fullmatch(r"([\w ]+?)\s*(=|>=|<)\s*(.+)", part.strip()) for part in group.split("&")]
+    parts = [re.fullmatch(r"([^\W\d][\w ]*?)\s*(=|>=|<)\s*([^<>=]+)", part.strip()) for part in group.split("&")]
     if not all(parts) or any(p and p[1] in ("expected", "output", "n_words", "n_chars", "term") for p in parts):
         return ""
     verbs = {"=": "is", ">=": "is at least", "<": "is below"}

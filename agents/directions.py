@@ -132,7 +132,7 @@ def merged(tested: Sequence[Tested], labels: Sequence[str]) -> list[Tested]:
         twin = next((k for k in kept if _twins(k, t, labels)), None)
         if twin is None:
             kept.append(t)
-        else:
+        elif twin.draft.source != t.draft.source:
             better = replace(twin, sources=twin.sources | {twin.draft.source, t.draft.source})
             if not twin.draft.fix:
                 better = replace(better, draft=replace(twin.draft, fix=t.draft.fix, shown=t.draft.shown))

@@ -12,7 +12,10 @@ RUN = 6
 LEAST = 3
 """An example of fewer words is too short to be told from plain language."""
 
-WORD = re.compile(r"[^\W_]+")
+SPACELESS = "\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f"
+"""Scripts that put no spaces between words: there every character counts as a word."""
+
+WORD = re.compile(rf"[{SPACELESS}]|[^\W_{SPACELESS}]+")
 
 
 class Copies:

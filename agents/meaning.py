@@ -110,14 +110,20 @@ def same_meaning(one: str, other: str, labels: Sequence[str] = ()) -> bool:
 
     The labels decide because two rules that differ in nothing else say opposite things.
     """
-    a, b = words(one), words(other)
-    named = {label.lower()[:STEM] for label in labels}
-    if a & named != b & named:
+    names, others = _named(one, labels), _named(other, labels)
+    if names != others:
         return False
-    a, b = a - named, b - named
+    of_labels = {stem for label in labels for stem in words(label)}
+    a, b = words(one) - of_labels, words(other) - of_labels
     if not a or not b:
-        return one.strip().casefold() == other.strip().casefold() or (not a and not b and bool(named))
-    return len(a & b) >= ALIKE * min(len(a), len(b)) and len(a & b) >= 1
+        return one.strip().casefold() == other.strip().casefold() or (not a and not b and bool(names))
+    return len(a & b) >= max(1.0, ALIKE * min(len(a), len(b)))
+
+
+def _named(text: str, labels: Sequence[str]) -> set[str]:
+    """The labels that stand in a text as whole words."""
+    said = text.casefold()
+    return {label for label in labels if re.search(rf"(?<!\w){re.escape(label.casefold())}(?!\w)", said)}
 
 
 def said_before(text: str, earlier: Iterable[str], labels: Sequence[str] = ()) -> bool:

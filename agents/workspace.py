@@ -35,6 +35,7 @@ RESERVED = (
     "feedback",
     "tokens",
 )
+LENGTHS = ("n_words", "n_chars")
 ROWS_SHOWN = 10
 VALUE_SHOWN = 1200
 """Characters of a finding that is no table of counts."""
@@ -53,7 +54,7 @@ class NumberedFinding:
     def text(self) -> str:
         """The finding in a request: its id and name, then a line per group with exact counts."""
         head = f"{self.id}: {self.name}" + (f" ({self.note})" if self.note else "")
-        return fenced(head + "\n" + rendered(self.value), cap=4000).rstrip()
+        return fenced(head + "\n" + rendered(self.value), cap=2500).rstrip()
 
 
 @dataclass
@@ -78,7 +79,7 @@ class Workspace:
 
     def __post_init__(self) -> None:
         self._seen = Table(self._rows(prompts=None, only=self.half))
-        blind = self._rows(prompts=[self.champion.id], only=None)
+        blind = [row for row in self._rows(prompts=[self.champion.id], only=None) if row["repeat"] == 0]
         self._blind_ids = [row["example_id"] for row in blind]
         hidden = ("score", "missing", "feedback")
         self._blind = Table([{name: row[name] for name in row if name not in hidden} for row in blind])
@@ -86,8 +87,8 @@ class Workspace:
     @property
     def fields(self) -> list[str]:
         """The columns of `records`."""
-        example = self.task.search[0]
-        return [*RESERVED, "n_words", "n_chars", *(n for n in example.metadata if n not in (*RESERVED, "n_words"))]
+        given = dict.fromkeys(name for example in self.task.search for name in example.metadata)
+        return list(dict.fromkeys((*RESERVED, *LENGTHS, *given)))
 
     @property
     def failed(self) -> dict[str, bool]:
@@ -135,7 +136,7 @@ class Workspace:
 
     async def _masks(self, predicates: Sequence[str]) -> list[dict[str, bool] | str] | None:
         assert self.sandbox is not None
-        code = PREDICATES.format(predicates=json.dumps(list(predicates)))
+        code = PREDICATES.format(predicates=repr(list(predicates)))
         execution = await self.sandbox.run(code, self._blind)
         self._note("predicates", code, execution, ())
         if execution.error:
@@ -206,7 +207,9 @@ PREDICATES = """\
 for number, source in enumerate({predicates}):
     try:
         mask = eval(source, {{"records": records.copy(), "pd": pd, "np": np}})
-        emit(f"predicate {{number}}", pd.Series(mask).tolist() if not isinstance(mask, pd.DataFrame) else None)
+        if isinstance(mask, pd.Series) and len(mask) == len(records) and mask.index.is_unique:
+            mask = mask.reindex(records.index)
+        emit(f"predicate {{number}}", None if isinstance(mask, pd.DataFrame) else pd.Series(mask).tolist())
     except Exception as problem:
         emit(f"predicate {{number}}", None, note=f"{{type(problem).__name__}}: {{problem}}" or "error")
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from itertools import zip_longest
@@ -160,7 +159,7 @@ async def look_inside(session: Session, champion: str, pool: Sequence[str], iter
     if session.sandbox is None or not h.predicate:
         return
     place = workspace(session, champion, pool, iteration, runs_from=1000 + 10 * index)
-    code = f"toolkit.within(records, eval({json.dumps(h.predicate)}), emit)"
+    code = f"toolkit.within(records, eval({h.predicate!r}), emit)"
     execution = await place.run(code, f"inside direction {index}")
     telling = [f for f in place.findings if f.name != "counts" and f.value]  # the counts stand with the predicate
     cause = "" if execution.error else "\n".join(f.text for f in telling[:4])

@@ -483,7 +483,7 @@ def test_killed_at_any_moment_it_resumes_to_the_same_result(
             "agent": "openai:fake",
             "base_url": server.url,
             "budget": "target_calls=320,agent_calls=40",
-            "options": {"iterations": 2, "opinions": 1},
+            "options": {"iterations": 1, "opinions": 1},
             "certify": False,
             "run": "cut",
         }

@@ -172,7 +172,8 @@ async def test_no_hypothesis_is_no_reason_to_run_code():
 
 def test_of_two_about_the_same_examples_the_one_worth_more_is_kept():
     strong, weak = believed(20, 20), believed(21, 15)
-    assert merged([weak, strong], LABELS) == [strong]
+    [kept] = merged([weak, strong], LABELS)
+    assert (kept.draft, kept.support, kept.opinions) == (strong.draft, strong.support, 1)
 
 
 def test_two_about_other_examples_are_both_kept():
