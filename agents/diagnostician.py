@@ -22,7 +22,6 @@ from .workspace import Workspace
 
 STANDARD = "toolkit.standard(records, emit, labels={labels})"
 FAILURES_SHOWN = 16
-PASSES_SHOWN = 6
 MOST_NAMES = 20
 FINDINGS_SHOWN = 30_000
 """Characters of all findings in a request."""
@@ -141,8 +140,7 @@ async def diagnose(
 
     Whatever goes wrong (no reply, no JSON, code that fails) costs this opinion at most.
     """
-    sample = _sample(workspace, workspace.failures(), brief, rng)[:FAILURES_SHOWN]
-    contrast = _sample(workspace, workspace.passes(), brief, rng)[:PASSES_SHOWN]
+    sample = _sample(workspace, brief, rng)
     shown = tuple(r.example_id for r in sample)
     tag = fence(
         desk.calls.seed, iteration, opinion, workspace.champion.id, *shown, *(f.text for f in workspace.findings)
@@ -161,7 +159,6 @@ async def diagnose(
             nothing=[fenced(name, cap=60) for name in workspace.nothing[:MOST_NAMES]],
             user_template="user" in workspace.champion.components,
             failures=[shown_failure(workspace, r) for r in sample],
-            passing=[shown_failure(workspace, r) for r in contrast],
             failed=len(workspace.failures()),
             tried=[fenced(text, cap=300) for text in brief.tried],
             refuted=[fenced(text, cap=300) for text in brief.refuted],
@@ -249,9 +246,9 @@ def _known(ids: Sequence[str], workspace: Workspace, standard: int) -> tuple[str
     return tuple(i if i in real else f"{fenced(i, cap=12)}{INVENTED}" for i in dict.fromkeys(ids[:10]))
 
 
-def _sample(workspace: Workspace, records: Sequence[Record], brief: Brief, rng: np.random.Generator) -> list[Record]:
-    """Records in the order to show them: drawn at random, one of each right answer before a second one of any."""
-    pool = [r for r in records if r.example_id not in brief.unseen]
+def _sample(workspace: Workspace, brief: Brief, rng: np.random.Generator) -> list[Record]:
+    """Failures to show: drawn at random, one of each right answer before a second one of any."""
+    pool = [r for r in workspace.failures() if r.example_id not in brief.unseen]
     order = [pool[int(i)] for i in rng.permutation(len(pool))]
     turns: dict[str, int] = {}
     keyed = []
@@ -259,7 +256,7 @@ def _sample(workspace: Workspace, records: Sequence[Record], brief: Brief, rng: 
         label = workspace.task.example(record.example_id).label
         turns[label] = turns.get(label, -1) + 1
         keyed.append((turns[label], record))
-    return [record for _, record in sorted(keyed, key=lambda pair: pair[0])]
+    return [record for _, record in sorted(keyed, key=lambda pair: pair[0])][:FAILURES_SHOWN]
 
 
 def shown_failure(workspace: Workspace, record: Record) -> dict[str, str]:

@@ -102,12 +102,6 @@ class Workspace:
         bad = self.failed
         return [r for r in own if r.repeat == 0 and bad.get(r.example_id) and r.example_id in self.half]
 
-    def passes(self) -> list[Record]:
-        """What the champion got right in the diagnosis half, by example id."""
-        own = self.records.get(self.champion.id, ())
-        bad = self.failed
-        return [r for r in own if r.repeat == 0 and bad.get(r.example_id) is False and r.example_id in self.half]
-
     async def run(self, code: str, purpose: str) -> Execution:
         """Run analysis code over the diagnosis half; what it emits becomes a finding with an id of its own."""
         assert self.sandbox is not None

@@ -276,16 +276,20 @@ async def attribution(state: RunState) -> Update:
             if earned:
                 together = _together(session, session.prompt(state["champion"]), earned)
                 kept[together.id] = together
-    focus = bool(kept)
+    tried_alone = bool(kept)
     if session.desk is None:
         for child in await _directed(session, state, known):
             kept.setdefault(child.id, child)
         await _fill(session, state, kept, known, session.options.candidates - len(kept))
     elif not kept:
         await _fill(session, state, kept, known, FILL)
+    if session.desk is not None and _scores_labels(session, state["champion"]):
+        tried_alone = False
+        for child in _playbooks(session, state, known | set(kept)):
+            kept.setdefault(child.id, child)
     await session.store.flush()
     update = proposed(session, state, iteration, [c for c in kept.values() if c.id not in known])
-    return {**update, "directions": state["directions"] if focus else []}
+    return {**update, "directions": state["directions"] if tried_alone else []}
 
 
 async def _earned(session: Session, state: RunState) -> list[Proposed]:
@@ -340,6 +344,25 @@ async def _directed(session: Session, state: RunState, known: set[str]) -> list[
         if child is not None:
             found.append(child)
             diagnosis.link(session, state["iteration"], index, child)
+    return found
+
+
+def _scores_labels(session: Session, champion: str) -> bool:
+    """Whether the target scores the labels: a small local model, which learns most from worked examples, and on which
+    24 examples tell candidates apart by likelihood."""
+    return any(r.label_logprobs for r in session.evaluator.records(champion, "search"))
+
+
+def _playbooks(session: Session, state: RunState, known: set[str]) -> list[Prompt]:
+    """The playbook's candidates beside an agent's: other worked examples, other forms of the text."""
+    found: list[Prompt] = []
+    for place in range(session.options.candidates - FILL):
+        rng = session.generator(state["iteration"], "playbook", place)
+        parent = session.prompt(state["pool"][int(rng.integers(len(state["pool"])))])
+        here = situation(session, parent, state["iteration"], rng)
+        child = playbook.edit(here, known | {c.id for c in found})
+        if child is not None:
+            found.append(child)
     return found
 
 
