@@ -48,6 +48,8 @@ class Share:
     fixed: int
     tested: int
     lost: int
+    stood_in: bool = False
+    """Whether another edit does the same work, so that this one is good and not needed."""
 
     @property
     def earned(self) -> bool:
@@ -57,7 +59,7 @@ class Share:
     @property
     def idle(self) -> bool:
         """Whether enough was seen to say that it does nothing."""
-        return not self.earned and self.tested >= 2
+        return not self.earned and not self.stood_in and self.tested >= 2
 
     @property
     def words(self) -> str:
@@ -134,8 +136,11 @@ async def _without_stand_ins(
     examples = list({e.id: e for chosen in about.values() for e in chosen}.values())
     needed = [share.trial.edit for share in shares if share.earned]
     missed = {e.id for e in examples} - await _right(evaluator, champion, needed, examples)
+    at_first = frozenset(missed)
     for i in open_ones:
         own = [e for e in about[i] if e.id in missed]
+        if len(own) < sum(e.id in at_first for e in about[i]):
+            found[i] = replace(shares[i], stood_in=True)
         if not own or len(own) < MISSED * len(about[i]):
             continue
         mended = await _right(evaluator, champion, [*needed, shares[i].trial.edit], own)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..errors import BudgetExceeded
 from ..evaluation.hypotheses import Support
@@ -20,6 +20,7 @@ from ..traces.rows import Record
 from .ask import AgentDesk, fence, fenced, prompt_text
 from .workspace import Workspace
 
+STANDARD_SOURCE = "standard analyses"
 STANDARD = "toolkit.standard(records, emit, labels={labels})"
 FAILURES_SHOWN = 16
 MOST_NAMES = 20
@@ -52,6 +53,13 @@ class Diagnosis(BaseModel):
 
     code: str = Field(default="", description="Python to run over `records` before you decide; empty when done.")
     hypotheses: list[HypothesisDraft] = Field(default_factory=list, description="The hypotheses; empty with code.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_this_form(cls, value: Any) -> Any:
+        if isinstance(value, dict) and not {"code", "hypotheses"} & set(value):
+            raise ValueError("it holds neither code nor hypotheses")
+        return value
 
 
 class OneHypothesis(BaseModel):
@@ -105,7 +113,7 @@ class Brief:
 
 async def run_standard(workspace: Workspace) -> list[Draft]:
     """Run the standard analyses in the sandbox; the playbook's hypotheses come from what they found."""
-    await workspace.run(STANDARD.format(labels=list(workspace.task.labels)), "standard analyses")
+    await workspace.run(STANDARD.format(labels=list(workspace.task.labels)), STANDARD_SOURCE)
     drafts: dict[str, Draft] = {}
     for finding in workspace.findings:
         for row in finding.value if isinstance(finding.value, list) else []:
@@ -114,7 +122,7 @@ async def run_standard(workspace: Workspace) -> list[Draft]:
                 continue
             group = fenced(str(row.get("group", "")), cap=120)
             claim = f"{group}: fails more often than the others"
-            draft = Draft("standard analyses", claim, predicate, "fewer failures there", "", (finding.id,))
+            draft = Draft(STANDARD_SOURCE, claim, predicate, "fewer failures there", "", (finding.id,))
             drafts.setdefault(predicate, draft)
     return list(drafts.values())
 
@@ -219,13 +227,14 @@ async def _ran(workspace: Workspace, code: str, opinion: int, turn: int) -> str:
 
 
 def accumulated(texts: Iterable[str]) -> Iterator[str]:
-    """The texts from the first on, as many as a request has room for."""
-    room = FINDINGS_SHOWN
-    for text in texts:
+    """The texts in their order, the newest of them as many as a request has room for."""
+    room, kept = FINDINGS_SHOWN, []
+    for text in reversed(list(texts)):
         room -= len(text)
         if room < 0:
-            return
-        yield text
+            break
+        kept.append(text)
+    yield from reversed(kept)
 
 
 def verbatim(workspace: Workspace, message: str) -> tuple[str, ...]:

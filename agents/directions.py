@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..evaluation.hypotheses import Support, adjusted, overlap, p_value, predicate_problem
-from .diagnostician import INVENTED, Draft
+from .diagnostician import INVENTED, STANDARD_SOURCE, Draft
 from .meaning import said_before, same_meaning
 from .workspace import Workspace
 
@@ -133,7 +133,7 @@ def merged(tested: Sequence[Tested], labels: Sequence[str]) -> list[Tested]:
         if twin is None:
             kept.append(t)
         elif twin.draft.source != t.draft.source:
-            better = replace(twin, sources=twin.sources | {twin.draft.source, t.draft.source})
+            better = replace(twin, sources=(twin.sources | {twin.draft.source, t.draft.source}) - {STANDARD_SOURCE})
             if not twin.draft.fix:
                 better = replace(better, draft=replace(twin.draft, fix=t.draft.fix, shown=t.draft.shown))
             kept[kept.index(twin)] = better

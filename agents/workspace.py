@@ -143,7 +143,10 @@ class Workspace:
             return "could not be evaluated"
         if finding.note:
             return f"cannot be evaluated: {fenced(finding.note, cap=160)}"
-        mask = checked_mask(finding.value, len(self._blind_ids))
+        value = finding.value
+        if isinstance(value, str) and set(value) <= {"0", "1"}:  # shorter than a list, of which 5,000 items are kept
+            value = [character == "1" for character in value]
+        mask = checked_mask(value, len(self._blind_ids))
         return mask if isinstance(mask, str) else dict(zip(self._blind_ids, mask, strict=True))
 
     def support(self, mask: Mapping[str, bool], *, confirmation: bool = False) -> Support:
@@ -194,7 +197,16 @@ class Workspace:
             "n_words": len(example.input.split()),
             "n_chars": len(example.input),
         }
-        return row | {name: value for name, value in example.metadata.items() if name not in RESERVED}
+        return row | {name: _plain(value) for name, value in example.metadata.items() if name not in RESERVED}
+
+
+def _plain(value: Any) -> Any:
+    """A metadata value as the sandbox takes it: what is no JSON value becomes text."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return str(value)
+    return value
 
 
 PREDICATES = """\
@@ -203,7 +215,9 @@ for number, source in enumerate({predicates}):
         mask = eval(source, {{"records": records.copy(), "pd": pd, "np": np}})
         if isinstance(mask, pd.Series) and len(mask) == len(records) and mask.index.is_unique:
             mask = mask.reindex(records.index)
-        emit(f"predicate {{number}}", None if isinstance(mask, pd.DataFrame) else pd.Series(mask).tolist())
+        values = [] if isinstance(mask, pd.DataFrame) else pd.Series(mask).tolist()
+        plain = all(value is None or value in (0, 1) or value != value for value in values)
+        emit(f"predicate {{number}}", "".join("01"[value == 1] for value in values) if plain else values)
     except Exception as problem:
         emit(f"predicate {{number}}", None, note=f"{{type(problem).__name__}}: {{problem}}" or "error")
 """

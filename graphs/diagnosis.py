@@ -27,6 +27,10 @@ from .state import RunState
 REMEMBERED = 24
 """So many of what was tried last stand in a request."""
 
+OF_OPINION, OF_DIRECTION = 10_000, 1_000_000
+"""Runs of code are numbered within an iteration: shared ones from 1, each diagnostician's and each direction's from
+here, so that the order in which they end does not matter."""
+
 FEW = 3
 """A rejected candidate speaks against its sentences when it has no more of them than this."""
 
@@ -60,7 +64,7 @@ def _keep_run(session: Session, run: CodeRun, first: int) -> None:
 def beside(shared: Workspace, opinion: int) -> Workspace:
     """A workspace of the same records and findings for one of several diagnosticians at work at once."""
     keep = shared.keep
-    first = 100 * (opinion + 1)
+    first = OF_OPINION * (opinion + 1)
     return replace(
         shared,
         findings=list(shared.findings),
@@ -158,8 +162,9 @@ async def look_inside(session: Session, champion: str, pool: Sequence[str], iter
     h = session.hypothesis(iteration, index)
     if session.sandbox is None or not h.predicate:
         return
-    place = workspace(session, champion, pool, iteration, runs_from=1000 + 10 * index)
-    code = f"toolkit.within(records, eval({h.predicate!r}), emit)"
+    place = workspace(session, champion, pool, iteration, runs_from=OF_DIRECTION + 10 * index)
+    mask = f"pd.Series(eval({h.predicate!r}), index=records.index).fillna(False).astype(bool)"
+    code = f"toolkit.within(records, {mask}, emit, labels={list(session.task.labels)!r})"
     execution = await place.run(code, f"inside direction {index}")
     telling = [f for f in place.findings if f.name != "counts" and f.value]  # the counts stand with the predicate
     cause = "" if execution.error else "\n".join(f.text for f in telling[:4])
@@ -239,18 +244,24 @@ def keep_shares(
     return kept
 
 
+def confirmation_half(session: Session, state: RunState) -> frozenset[str]:
+    """The examples of which no agent may see any in this iteration."""
+    seen = workspace(session, state["champion"], (), state["iteration"]).half
+    return frozenset(e.id for e in session.task.search if e.id not in seen)
+
+
 def track(session: Session, state: RunState) -> tuple[Example, ...]:
     """What a bundle of edits races on, in this order: examples of the confirmation half, of which nobody saw any, those
     that its edits are about and others by turns; then the diagnosis half."""
     iteration = state["iteration"]
-    seen = workspace(session, state["champion"], (), iteration).half
+    kept_back = confirmation_half(session, state)
     about = {i for h in session.hypotheses_of(iteration) if h.support.get("earned") for i in h.matched}
     order = session.generator(iteration, "track").permutation(len(session.task.search))
     examples = [session.task.search[int(i)] for i in order]
-    fresh = [e for e in examples if e.id not in seen]
+    fresh = [e for e in examples if e.id in kept_back]
     inside, outside = [e for e in fresh if e.id in about], [e for e in fresh if e.id not in about]
     turns = [e for pair in zip_longest(inside, outside) for e in pair if e is not None]
-    return (*turns, *(e for e in examples if e.id in seen))
+    return (*turns, *(e for e in examples if e.id not in kept_back))
 
 
 # -- what came of it -----------------------------------------------------------------------------------------

@@ -316,6 +316,7 @@ async def _earned(session: Session, state: RunState) -> list[Proposed]:
 async def validator(state: RunState) -> Update:
     """Measure the candidates, and say whether each fix helped where it should."""
     session = await open_session(state["run_id"])
+    session.evaluator.begin(state["step"])  # run again after a crash, it must not see what it measured itself
     candidates = list(state["candidates"])
     track = diagnosis.track(session, state) if state["directions"] and session.desk else ()
     update = await validate(state, track)
@@ -370,11 +371,13 @@ async def _fill(session: Session, state: RunState, kept: dict[str, Prompt], know
     """Make up for missing candidates by `random`'s operator."""
     iteration = state["iteration"]
     failed = diagnosis.tried(session, state["champion"], iteration)
+    kept_back = diagnosis.confirmation_half(session, state)
 
     async def one(index: int) -> Prompt | None:
         rng = session.generator(iteration, "fill", index)
         parent = session.prompt(state["pool"][int(rng.integers(len(state["pool"])))])
         here = situation(session, parent, iteration, rng)
+        here = replace(here, unseen=here.unseen | kept_back)
         return await rewrite(here, known, session.desk, iteration=iteration, index=index, tried=failed)
 
     for child in await asyncio.gather(*(one(index) for index in range(max(0, missing)))):
