@@ -215,7 +215,7 @@ for number, source in enumerate({predicates}):
         mask = eval(source, {{"records": records.copy(), "pd": pd, "np": np}})
         if isinstance(mask, pd.Series) and len(mask) == len(records) and mask.index.is_unique:
             mask = mask.reindex(records.index)
-        values = [] if isinstance(mask, pd.DataFrame) else pd.Series(mask).tolist()
+        values = [None, "a table"] if isinstance(mask, pd.DataFrame) else pd.Series(mask).tolist()
         plain = all(value is None or value in (0, 1) or value != value for value in values)
         emit(f"predicate {{number}}", "".join("01"[value == 1] for value in values) if plain else values)
     except Exception as problem:
