@@ -8,7 +8,6 @@ role does is in `agents`, and what the nodes pass on is in the run store (`diagn
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -17,15 +16,11 @@ from langgraph.types import Send
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from ..agents import playbook
-from ..agents.attribution import attribute
 from ..agents.critic import review, weed
 from ..agents.diagnostician import Brief, Draft, diagnose, run_standard
-from ..agents.directed import directed_operators
 from ..agents.directions import test_hypotheses, triage
-from ..agents.edits import Edit, edit_of, edited, with_demos
+from ..agents.edits import edit_of, with_demos
 from ..agents.proposer import Proposed, propose
-from ..agents.rewriter import rewrite
 from ..errors import BudgetExceeded
 from ..evaluation.evaluator import Job
 from ..evaluation.panels import without_demos
@@ -33,12 +28,13 @@ from ..tasks.prompt import Prompt
 from . import diagnosis
 from .closing import closing
 from .run_settings import SearchOptions
-from .search_loop import after_validate, leader, proposed, situation, validate
+from .sage_candidates import FILL, directed, earned, fill, from_playbook, scores_labels, together
+from .search_loop import after_validate, leader, proposed, validate
 from .session import Session, open_session
 from .state import Context, Graph, RunState, Update
 
-FILL = 3
-"""Candidates from `random`'s operator where an agent model proposed nothing of use."""
+PLAYBOOK_DIRECTIONS = 3
+"""So many directions are acted on where no agent model is set: each costs a candidate."""
 
 
 class SageOptions(SearchOptions):
@@ -179,7 +175,7 @@ async def choose_directions(state: RunState) -> Update:
     chosen = triage(
         diagnosis.tested(session, iteration),
         tried=diagnosis.tried(session, state["champion"], iteration),
-        most=options.directions if session.desk else 3,
+        most=options.directions if session.desk else PLAYBOOK_DIRECTIONS,
         labels=session.task.labels,
     )
     for t in chosen:
@@ -241,11 +237,11 @@ async def critic(state: RunState) -> Update:
     diagnosis.keep_weeded(session, iteration, proposals, weeded)
     if not weeded.proposals:
         return {"candidates": []}
-    together = _together(session, champion, weeded.proposals)
+    bundle = together(session, champion, weeded.proposals)
     passed, reason = await review(
         session.task,
         champion,
-        together,
+        bundle,
         [one.direction.claim for one in weeded.proposals],
         session.desk,
         session.copies,
@@ -254,7 +250,7 @@ async def critic(state: RunState) -> Update:
         tried=tried,
     )
     if passed is None:
-        session.emit("candidate_rejected", iteration=iteration, origin=together.origin, reason=reason)
+        session.emit("candidate_rejected", iteration=iteration, origin=bundle.origin, reason=reason)
         return {"candidates": []}
     return {"candidates": [session.keep(passed, iteration)]}
 
@@ -272,45 +268,24 @@ async def attribution(state: RunState) -> Update:
         if reviewed.origin == "repaired":  # the critic's own text cannot be taken apart
             kept[reviewed.id] = reviewed
         else:
-            earned = await _earned(session, state)
-            if earned:
-                together = _together(session, session.prompt(state["champion"]), earned)
-                kept[together.id] = together
+            proposals = await earned(session, state)
+            if proposals:
+                bundle = together(session, session.prompt(state["champion"]), proposals)
+                kept[bundle.id] = bundle
     tried_alone = bool(kept)
     if session.desk is None:
-        for child in await _directed(session, state, known):
+        for child in await directed(session, state, known):
             kept.setdefault(child.id, child)
-        await _fill(session, state, kept, known, session.options.candidates - len(kept))
+        await fill(session, state, kept, known, session.options.candidates - len(kept))
     elif not kept:
-        await _fill(session, state, kept, known, FILL)
-    if session.desk is not None and _scores_labels(session, state["champion"]):
+        await fill(session, state, kept, known, FILL)
+    if session.desk is not None and scores_labels(session, state["champion"]):
         tried_alone = False
-        for child in _playbooks(session, state, known | set(kept)):
+        for child in from_playbook(session, state, known | set(kept)):
             kept.setdefault(child.id, child)
     await session.store.flush()
     update = proposed(session, state, iteration, [c for c in kept.values() if c.id not in known])
     return {**update, "directions": state["directions"] if tried_alone else []}
-
-
-async def _earned(session: Session, state: RunState) -> list[Proposed]:
-    """The proposals with the edits that earn their place in the bundle of all; all of them where that is not paid."""
-    iteration, champion = state["iteration"], session.prompt(state["champion"])
-    proposals = diagnosis.proposals(session, iteration)
-    measured = {r.example_id for r in session.evaluator.records(champion.id, "search")}
-    examples = [e for e in without_demos(session.task.search, champion) if e.id in measured]
-    trials = diagnosis.trials(proposals)
-    rng = session.generator(iteration, "attribution")
-    try:
-        shares = await attribute(session.evaluator, champion, trials, examples, rng)
-    except BudgetExceeded:
-        return proposals
-    earned = diagnosis.keep_shares(session, iteration, proposals, shares)
-    session.emit(
-        "edits_tried",
-        iteration=iteration,
-        edits=[{"text": s.trial.edit.text or s.trial.edit.old, "kept": s.earned, "words": s.words} for s in shares],
-    )
-    return earned
 
 
 async def validator(state: RunState) -> Update:
@@ -323,63 +298,3 @@ async def validator(state: RunState) -> Update:
     diagnosis.keep_effects(session, state["iteration"], state["champion"], candidates)
     await session.store.flush()
     return update
-
-
-def _together(session: Session, champion: Prompt, chosen: Sequence[Proposed]) -> Prompt:
-    edits: list[Edit] = [edit for one in chosen for edit in one.edits]
-    shown = tuple(dict.fromkeys(i for one in chosen for i in one.shown))
-    origin = f"{len(edits)} edit{'s' * (len(edits) > 1)} for {len(chosen)} direction{'s' * (len(chosen) > 1)}"
-    return edited(session.task, champion, edits, origin).model_copy(update={"shown": shown})
-
-
-async def _directed(session: Session, state: RunState, known: set[str]) -> list[Prompt]:
-    """The playbook's candidates, one for each direction."""
-    found: list[Prompt] = []
-    for place, index in enumerate(state["directions"]):
-        direction = diagnosis.direction(session, state["iteration"], index)
-        rng = session.generator(state["iteration"], "directed", place)
-        here = situation(session, session.prompt(state["champion"]), state["iteration"], rng)
-        group = direction.claim.partition(": fails")[0]
-        operators = directed_operators(direction.matched, group)
-        child = playbook.edit(here, known | {c.id for c in found}, operators, pair=True)
-        if child is not None:
-            found.append(child)
-            diagnosis.link(session, state["iteration"], index, child)
-    return found
-
-
-def _scores_labels(session: Session, champion: str) -> bool:
-    """Whether the target scores the labels: a small local model, which learns most from worked examples, and on which
-    24 examples tell candidates apart by likelihood."""
-    return any(r.label_logprobs for r in session.evaluator.records(champion, "search"))
-
-
-def _playbooks(session: Session, state: RunState, known: set[str]) -> list[Prompt]:
-    """The playbook's candidates beside an agent's: other worked examples, other forms of the text."""
-    found: list[Prompt] = []
-    for place in range(session.options.candidates - FILL):
-        rng = session.generator(state["iteration"], "playbook", place)
-        parent = session.prompt(state["pool"][int(rng.integers(len(state["pool"])))])
-        here = situation(session, parent, state["iteration"], rng)
-        child = playbook.edit(here, known | {c.id for c in found})
-        if child is not None:
-            found.append(child)
-    return found
-
-
-async def _fill(session: Session, state: RunState, kept: dict[str, Prompt], known: set[str], missing: int) -> None:
-    """Make up for missing candidates by `random`'s operator."""
-    iteration = state["iteration"]
-    failed = diagnosis.tried(session, state["champion"], iteration)
-    kept_back = diagnosis.confirmation_half(session, state)
-
-    async def one(index: int) -> Prompt | None:
-        rng = session.generator(iteration, "fill", index)
-        parent = session.prompt(state["pool"][int(rng.integers(len(state["pool"])))])
-        here = situation(session, parent, iteration, rng)
-        here = replace(here, unseen=here.unseen | kept_back)
-        return await rewrite(here, known, session.desk, iteration=iteration, index=index, tried=failed)
-
-    for child in await asyncio.gather(*(one(index) for index in range(max(0, missing)))):
-        if child is not None:
-            kept.setdefault(child.id, child)

@@ -1,0 +1,105 @@
+"""How `sage` makes candidates of directions: edits that earn their place together, the playbook's, and `random`'s."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..agents import playbook
+from ..agents.attribution import attribute
+from ..agents.directed import directed_operators
+from ..agents.edits import Edit, edited
+from ..agents.proposer import Proposed
+from ..agents.rewriter import rewrite
+from ..errors import BudgetExceeded
+from ..evaluation.panels import without_demos
+from ..tasks.prompt import Prompt
+from . import diagnosis
+from .search_loop import situation
+from .session import Session
+from .state import RunState
+
+FILL = 3
+"""Candidates from `random`'s operator where an agent model proposed nothing of use."""
+
+
+def together(session: Session, champion: Prompt, chosen: Sequence[Proposed]) -> Prompt:
+    edits: list[Edit] = [edit for one in chosen for edit in one.edits]
+    shown = tuple(dict.fromkeys(i for one in chosen for i in one.shown))
+    origin = f"{len(edits)} edit{'s' * (len(edits) > 1)} for {len(chosen)} direction{'s' * (len(chosen) > 1)}"
+    return edited(session.task, champion, edits, origin).model_copy(update={"shown": shown})
+
+
+async def earned(session: Session, state: RunState) -> list[Proposed]:
+    """The proposals with the edits that earn their place in the bundle of all; all of them where that is not paid."""
+    iteration, champion = state["iteration"], session.prompt(state["champion"])
+    proposals = diagnosis.proposals(session, iteration)
+    measured = {r.example_id for r in session.evaluator.records(champion.id, "search")}
+    examples = [e for e in without_demos(session.task.search, champion) if e.id in measured]
+    trials = diagnosis.trials(proposals)
+    rng = session.generator(iteration, "attribution")
+    try:
+        shares = await attribute(session.evaluator, champion, trials, examples, rng)
+    except BudgetExceeded:
+        return proposals
+    kept = diagnosis.keep_shares(session, iteration, proposals, shares)
+    session.emit(
+        "edits_tried",
+        iteration=iteration,
+        edits=[{"text": s.trial.edit.text or s.trial.edit.old, "kept": s.earned, "words": s.words} for s in shares],
+    )
+    return kept
+
+
+async def directed(session: Session, state: RunState, known: set[str]) -> list[Prompt]:
+    """The playbook's candidates, one for each direction."""
+    found: list[Prompt] = []
+    for place, index in enumerate(state["directions"]):
+        direction = diagnosis.direction(session, state["iteration"], index)
+        rng = session.generator(state["iteration"], "directed", place)
+        here = situation(session, session.prompt(state["champion"]), state["iteration"], rng)
+        group = direction.claim.partition(": fails")[0]
+        operators = directed_operators(direction.matched, group)
+        child = playbook.edit(here, known | {c.id for c in found}, operators, pair=True)
+        if child is not None:
+            found.append(child)
+            diagnosis.link(session, state["iteration"], index, child)
+    return found
+
+
+def scores_labels(session: Session, champion: str) -> bool:
+    """Whether the target scores the labels: a small local model, which learns most from worked examples, and on which
+    24 examples tell candidates apart by likelihood."""
+    return any(r.label_logprobs for r in session.evaluator.records(champion, "search"))
+
+
+def from_playbook(session: Session, state: RunState, known: set[str]) -> list[Prompt]:
+    """The playbook's candidates beside an agent's: other worked examples, other forms of the text."""
+    found: list[Prompt] = []
+    for place in range(session.options.candidates - FILL):
+        rng = session.generator(state["iteration"], "playbook", place)
+        parent = session.prompt(state["pool"][int(rng.integers(len(state["pool"])))])
+        here = situation(session, parent, state["iteration"], rng)
+        child = playbook.edit(here, known | {c.id for c in found})
+        if child is not None:
+            found.append(child)
+    return found
+
+
+async def fill(session: Session, state: RunState, kept: dict[str, Prompt], known: set[str], missing: int) -> None:
+    """Make up for missing candidates by `random`'s operator."""
+    iteration = state["iteration"]
+    failed = diagnosis.tried(session, state["champion"], iteration)
+    kept_back = diagnosis.confirmation_half(session, state)
+
+    async def one(index: int) -> Prompt | None:
+        rng = session.generator(iteration, "fill", index)
+        parent = session.prompt(state["pool"][int(rng.integers(len(state["pool"])))])
+        here = situation(session, parent, iteration, rng)
+        here = replace(here, unseen=here.unseen | kept_back)
+        return await rewrite(here, known, session.desk, iteration=iteration, index=index, tried=failed)
+
+    for child in await asyncio.gather(*(one(index) for index in range(max(0, missing)))):
+        if child is not None:
+            kept.setdefault(child.id, child)
