@@ -18,6 +18,7 @@ _FAILS_MORE = re.compile(r": fails? more often than the others\.?$")
 _BETWEEN = re.compile(r"(?P<low>\S+) <= (?P<field>.+) < (?P<high>\S+)")
 _VALUE = re.compile(r"(?P<field>[^=<>]+)=(?P<value>.*)")
 _CUT = re.compile(r"(?P<field>.+) (?P<sign>>=|<) (?P<edge>\S+)")
+_NOT = re.compile(r"expected is not (?P<value>.*)")
 _EMPTY = re.compile(r"(?P<field>.+) is empty")
 _LENGTHS = {"n_words": "words", "n_chars": "characters"}
 _FORMS = (
@@ -85,6 +86,9 @@ def _group(name: str) -> str:
 def _condition(text: str) -> str | None:
     """What inputs of a group are like; None where the text names no field."""
     between, value, cut, empty = (pattern.fullmatch(text) for pattern in (_BETWEEN, _VALUE, _CUT, _EMPTY))
+    other = _NOT.fullmatch(text)
+    if other:
+        return f"whose right answer is not {other['value']}"
     if between and not value:
         low, field, high = between["low"], between["field"], between["high"]
         if field in _LENGTHS and high.isdigit():

@@ -359,9 +359,16 @@ def _tested_groups(view: _View, groups: Sequence[_Group]) -> list[Row]:
 
 
 def by_label(records: pd.DataFrame, *, prompt_id: Any = None, threshold: float = FAILS_BELOW) -> list[Row]:
-    """A group per expected answer, where there are 2 to 100 of them and most occur again."""
+    """A group per expected answer, where there are 2 to 100 of them and most occur again; of three or more also all
+    but one, the mark of a model that keeps giving one answer."""
     view = _view(records, prompt_id, threshold)
-    return _tested_groups(view, _labels(view.table))
+    labels = _labels(view.table)
+    if len(labels) < 3:
+        return _tested_groups(view, labels)
+    others = [
+        _Group(g.name.replace("=", " is not ", 1), f"~({g.predicate})", ~g.mask, g.field, "all but one") for g in labels
+    ]
+    return _tested_groups(view, labels + _best_of_kind(view, others))
 
 
 def by_field(records: pd.DataFrame, *, prompt_id: Any = None, threshold: float = FAILS_BELOW) -> list[Row]:
