@@ -25,13 +25,13 @@ class Strategy:
 
 
 STRATEGIES: dict[str, Strategy] = {
-    "random": Strategy(random_search.build, "error-informed random search: edits of the best prompts, raced"),
     "sage": Strategy(
         sage.build,
         "diagnosis by executed code, edits against confirmed causes, raced",
         sage.SageOptions,
         runs_code=True,
     ),
+    "random": Strategy(random_search.build, "error-informed random search: edits of the best prompts, raced"),
     "demos": Strategy(demos.build, "random search over worked examples only, the baseline to beat"),
 }
 

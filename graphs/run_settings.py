@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..agents.validator import ValidationRules
 from ..errors import UsageError, nearest
 from ..evaluation.budget import Budget
+from .state import DEFAULT_STRATEGY
 
 DEFAULT_CALLS = 1200
 
@@ -40,7 +41,7 @@ class RunSettings(BaseModel):
 
     task: str
     task_options: dict[str, Any] = {}
-    strategy: str = "random"
+    strategy: str = DEFAULT_STRATEGY
     options: dict[str, Any] = {}
     target: str = "local"
     agent: str | None = None

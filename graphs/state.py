@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 DEFAULT_TASK = "headlines"
-DEFAULT_STRATEGY = "random"
+DEFAULT_STRATEGY = "sage"
 
 
 class TaskInput(TypedDict, total=False):

@@ -20,6 +20,7 @@ from ..graphs.optimize import build
 from ..graphs.registry import strategy as known_strategy
 from ..graphs.run_settings import RunSettings
 from ..graphs.session import close_session, hand_in
+from ..graphs.state import DEFAULT_STRATEGY
 from ..models.names import check_model
 from ..settings import settings as installation
 from ..tasks.load import load_task, task_source
@@ -35,7 +36,7 @@ from .sandbox_choice import check_sandbox
 def optimize(
     task: str | Path | Task,
     *,
-    strategy: str = "random",
+    strategy: str = DEFAULT_STRATEGY,
     target: Any = "local",
     agent: str | None = None,
     budget: str | Mapping[str, float] | Budget | None = None,
@@ -61,7 +62,7 @@ def optimize(
 async def aoptimize(
     task: str | Path | Task,
     *,
-    strategy: str = "random",
+    strategy: str = DEFAULT_STRATEGY,
     target: Any = "local",
     agent: str | None = None,
     budget: str | Mapping[str, float] | Budget | None = None,

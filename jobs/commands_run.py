@@ -54,7 +54,7 @@ EXIT_CODES = {"budget too small": 3, "inconclusive": 1}
 
 def optimize(
     task: TaskArgument,
-    strategy: StrategyOption = "random",
+    strategy: StrategyOption = "sage",
     target: TargetOption = "local",
     agent: AgentOption = None,
     base_url: BaseUrlOption = None,

@@ -61,8 +61,8 @@ ShuffleOption = Annotated[
     ),
 ]
 STRATEGIES = {
-    "random": "error-informed random search: edits of the best prompts, raced",
     "sage": "diagnosis by executed code, edits against confirmed causes, raced",
+    "random": "error-informed random search: edits of the best prompts, raced",
     "demos": "random search over worked examples only, the baseline to beat",
 }
 """The registry's strategies and their summaries, for --help, which must not wait for the graphs to be imported."""
