@@ -45,7 +45,7 @@ def verdict(outcome: str, fixed: int = 0, broken: int = 0, better: float = 0.5, 
 
 def test_a_run_begins_with_what_the_budget_buys_and_who_sees_the_examples() -> None:
     lines = told(("plan", PLAN))
-    assert lines[0].startswith("run 2a65bc2d: colours · random on local, the built-in playbook proposes")
+    assert lines[0].startswith("run 2a65bc2d: colours · sage on local, the built-in playbook proposes")
     assert "budget: 1,200 target calls: 180 kept for the proof, 1,020 for the search" in lines
     assert "target: local; the examples do not leave this machine" in lines
     assert "mind: Two examples are alike." in lines
