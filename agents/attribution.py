@@ -17,12 +17,15 @@ from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from .edits import Edit, edited
 
-ABOUT = 6
+ABOUT = 8
 """For each edit the bundle is measured on so many of the failures that the edit is about."""
 
 LEFT_OUT = 4
 """The bundle without an edit is measured on at most so many of those that the bundle mended."""
 
+
+LEAST = 2
+"""One example may fail again by chance."""
 
 MISSED = 1 / 3
 """An edit earns its place when at least this share of what the bundle mended fails again without it."""
@@ -54,7 +57,7 @@ class Share:
     @property
     def earned(self) -> bool:
         """Whether it is missed on enough of the examples that this is no chance."""
-        return self.lost > 0 and self.lost >= MISSED * self.tested
+        return self.lost >= LEAST and self.lost >= MISSED * self.tested
 
     @property
     def idle(self) -> bool:
@@ -88,8 +91,8 @@ async def attribute(
     together = edited(evaluator.task, champion, [t.edit for t in trials], "all edits")
     union = list({e.id: e for chosen in about for e in chosen[:ABOUT]}.values())
     await evaluator.measure(Job(together, union))
-    now = evaluator.scores(together.id, union)
-    fixed = [[e for e in chosen if (now.get(e.id) or 0.0) >= 0.5] for chosen in about]
+    now = {i: score for i, score in evaluator.scores(together.id, union).items() if score is not None}
+    fixed = [[e for e in chosen if now.get(e.id, 0.0) >= 0.5] for chosen in about]
     shares = [
         Share(trial, sum(e.id in now for e in chosen), len(mended), 0, 0)
         for trial, chosen, mended in zip(trials, about, fixed, strict=True)
@@ -110,7 +113,7 @@ async def _left_out(
     found, jobs = list(shares), {}
     for i, share in enumerate(shares):
         examples = fixed[i][start : start + LEFT_OUT]
-        if examples and (start == 0 or share.lost == 1):
+        if examples and (start == 0 or (share.lost and not share.earned)):
             others = [edit for k, edit in enumerate(edits) if k != i]
             jobs[i] = Job(edited(evaluator.task, champion, others, "one edit left out"), examples)
     if jobs:
@@ -135,7 +138,7 @@ async def _without_stand_ins(
     about = {i: fixed[i][:LEFT_OUT] for i in open_ones}
     examples = list({e.id: e for chosen in about.values() for e in chosen}.values())
     needed = [share.trial.edit for share in shares if share.earned]
-    missed = {e.id for e in examples} - await _right(evaluator, champion, needed, examples)
+    missed = await _wrong(evaluator, champion, needed, examples)
     at_first = frozenset(missed)
     for i in open_ones:
         own = [e for e in about[i] if e.id in missed]
@@ -143,23 +146,23 @@ async def _without_stand_ins(
             found[i] = replace(shares[i], stood_in=True)
         if not own or len(own) < MISSED * len(about[i]):
             continue
-        mended = await _right(evaluator, champion, [*needed, shares[i].trial.edit], own)
-        if mended and len(mended) >= MISSED * len(own):
-            found[i] = replace(shares[i], tested=len(own), lost=len(mended))
+        mended = {e.id for e in own} - await _wrong(evaluator, champion, [*needed, shares[i].trial.edit], own)
+        if len(mended) >= min(LEAST, len(own)) and len(mended) >= MISSED * len(own):
+            found[i] = replace(shares[i], tested=len(own), lost=max(LEAST, len(mended)))
             needed.append(shares[i].trial.edit)
             missed -= mended
     return found
 
 
-async def _right(
+async def _wrong(
     evaluator: Evaluator, champion: Prompt, edits: Sequence[Edit], examples: Sequence[Example]
 ) -> set[str]:
-    """The ids of the examples, failures of the champion, that it gets right with the edits."""
+    """The ids of the examples, failures of the champion, that it still fails with the edits."""
     if not edits or not examples:
-        return set()
+        return {e.id for e in examples}
     prompt = edited(evaluator.task, champion, edits, "edits that are missed")
     await evaluator.measure(Job(prompt, examples))
-    return {i for i, score in evaluator.scores(prompt.id, examples).items() if (score or 0.0) >= 0.5}
+    return {i for i, score in evaluator.scores(prompt.id, examples).items() if score is not None and score < 0.5}
 
 
 def _about(trial: Trial, failing: Sequence[Example], labels: Sequence[str]) -> list[Example]:

@@ -20,10 +20,9 @@ from .edits import Edit, edited, usable
 from .leaks import Copies
 from .meaning import said_before, same_meaning
 from .proposer import Proposed
-from .rewriter import repaired
 
 GROWTH = 4
-ROOM = 4000
+ROOM = 6000
 """A candidate may be as long as `GROWTH` times the seed prompt and `ROOM` characters."""
 
 VOTES = 2
@@ -56,10 +55,14 @@ def weed(task: Task, champion: Prompt, proposals: Sequence[Proposed], tried: Seq
     dropped: list[tuple[Proposed, Edit, str]] = []
     said: list[str] = []
     showing = False
+    room = GROWTH * len(task.seed_prompt.system) + ROOM - len(champion.system)
     for proposed in proposals:
         edits = []
         for edit in proposed.edits:
             reason = _objection(task, champion, edit, tried, said, copies)
+            room -= len(edit.text)
+            if room < 0:
+                reason = reason or "there is no room for it in this iteration"
             if edit.operation == "demos" and showing:
                 reason = "another edit shows worked examples"
             showing |= edit.operation == "demos" and not reason
@@ -108,39 +111,50 @@ def flaw(task: Task, parent: Prompt, candidate: Prompt, copies: Copies) -> str:
 async def review(
     task: Task,
     parent: Prompt,
-    candidate: Prompt,
-    directions: Sequence[str],
+    proposals: Sequence[Proposed],
     desk: AgentDesk | None,
     copies: Copies,
     *,
     iteration: int,
-    index: int,
     tried: Sequence[str],
-) -> tuple[Prompt | None, str]:
-    """The candidate, or its repair, that may be measured; None with the reason where it is rejected."""
+) -> tuple[tuple[Proposed, ...], str]:
+    """The proposals that may be measured, and what was said against the others.
+
+    An agent model sees the prompt with all edits. Its rejection takes two votes; where it gives a mended prompt
+    with it, the edits that still stand there stay.
+    """
+    kept = tuple(proposals)
+    candidate = edited(task, parent, [e for one in kept for e in one.edits], "all edits")
     problem = flaw(task, parent, candidate, copies)
     if problem:
-        return None, problem
+        return (), problem
     if desk is None or candidate.system == parent.system:  # there is no text to review
-        return candidate, ""
-    reasons: list[str] = []
+        return kept, ""
+    claims = [one.direction.claim for one in kept]
+    reason = ""
     for vote in range(VOTES):
-        reply = await _asked(task, parent, candidate, directions, desk, iteration, VOTES * index + vote, tried)
+        reply = await _asked(parent, candidate, claims, desk, iteration, vote, tried)
         if reply is None or reply.verdict == "accept":
-            return candidate, ""
-        mended = repaired(task, parent, reply.repaired.strip()) if reply.repaired.strip() else ""
-        if mended and mended not in (candidate.system, parent.system):
-            repair = candidate.model_copy(
-                update={"components": {**candidate.components, candidate.main: mended}, "origin": "repaired"}
-            )
-            if not flaw(task, parent, repair, copies):
-                return repair, "; ".join(reply.problems)[:300]
-        reasons.append(fenced("; ".join(reply.problems), cap=300))
-    return None, f"rejected by the critic: {reasons[-1]}"
+            return kept, ""
+        reason = fenced("; ".join(reply.problems), cap=300)
+        if reply.repaired.strip():
+            return _standing(kept, reply.repaired), reason
+    return (), f"rejected by the critic: {reason}"
+
+
+def _standing(proposals: Sequence[Proposed], mended: str) -> tuple[Proposed, ...]:
+    """The proposals with those edits that a mended prompt still carries."""
+
+    def stands(edit: Edit) -> bool:
+        if edit.operation == "demos":
+            return True
+        return edit.text.strip() in mended if edit.text.strip() else edit.old.strip() not in mended
+
+    left = [replace(one, edits=tuple(e for e in one.edits if stands(e))) for one in proposals]
+    return tuple(one for one in left if one.edits)
 
 
 async def _asked(
-    task: Task,
     parent: Prompt,
     candidate: Prompt,
     directions: Sequence[str],

@@ -84,7 +84,7 @@ class TextDiagnosis(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    causes: list[TextHypothesis] = Field(default_factory=list)
+    causes: list[TextHypothesis]
 
 
 @dataclass(frozen=True)
@@ -150,16 +150,14 @@ async def diagnose(
     """
     sample = _sample(workspace, brief, rng)
     shown = tuple(r.example_id for r in sample)
-    tag = fence(
-        desk.calls.seed, iteration, opinion, workspace.champion.id, *shown, *(f.text for f in workspace.findings)
-    )
     outputs: list[str] = []
     seen = len(workspace.findings)
     for turn in range(max_rounds):
         last = turn == max_rounds - 1
+        enclosed = (workspace.champion.id, *shown, *(f.text for f in workspace.findings), *outputs)
         message = prompt_text(
             "diagnose" if workspace.sandbox else "diagnose_without_code",
-            fence=tag,
+            fence=fence(desk.calls.seed, iteration, opinion, turn, *enclosed),
             prompt=fenced(workspace.champion.system, cap=24_000),
             fields=workspace.fields,
             findings=list(accumulated(f.text for f in workspace.findings)),
@@ -240,10 +238,11 @@ def accumulated(texts: Iterable[str]) -> Iterator[str]:
 def verbatim(workspace: Workspace, message: str) -> tuple[str, ...]:
     """The ids of the examples whose input stands in a request, whether we put it there or code printed it."""
     examples = (workspace.task.example(i) for i in sorted(workspace.half))
-    return tuple(e.id for e in examples if fenced(e.input)[:RECOGNISED] in message)
+    said = " ".join(message.replace("\\n", " ").split())
+    return tuple(e.id for e in examples if " ".join(fenced(e.input).split())[:RECOGNISED] in said)
 
 
-RECOGNISED = 60
+RECOGNISED = 40
 """An example is known by the first so many characters of its input."""
 
 INVENTED = "?"

@@ -23,6 +23,9 @@ more independent requests named it."""
 
 LEAST_MATCHED = 3
 
+REFUTING = "not confirmed where nobody looked"
+"""How the reason begins for which a hypothesis is dropped that was counted and did not hold."""
+
 
 @dataclass(frozen=True)
 class Tested:
@@ -57,6 +60,8 @@ class Tested:
     @property
     def worth(self) -> float:
         """Expected gain: the failures it may explain, times how far it is believed, times its headroom."""
+        if not self.support.n:  # nothing was counted
+            return self.belief
         return self.support.failures * self.belief * self.support.rate
 
 
@@ -106,7 +111,7 @@ def _judged(tested: Sequence[Tested], fdr: float) -> list[Tested]:
         elif t.support.n < LEAST_MATCHED or t.support.failures == 0:
             judged.append(replace(t, status="dropped", reason=f"too few failures are matched ({t.support.words})"))
         elif _could_have_shown(t, fdr):
-            judged.append(replace(t, status="dropped", reason=f"not confirmed where nobody looked (q = {q:.2f})"))
+            judged.append(replace(t, status="dropped", reason=f"{REFUTING} (q = {q:.2f})"))
         else:
             judged.append(replace(t, reason="too few fresh examples to confirm or refute it"))
     return judged

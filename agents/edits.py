@@ -51,7 +51,7 @@ def applied(text: str, edits: Iterable[Edit]) -> str:
         old, new = edit.old.strip(), edit.text.strip()
         if edit.operation != "add" and old and old in text:
             text = text.replace(old, new if edit.operation == "replace" else "", 1)
-            text = "\n".join(line for line in text.split("\n") if line.strip())
+            text = re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", text))
         elif edit.operation != "remove" and new:
             text = f"{text.rstrip()}\n{new}"
     return text.strip()

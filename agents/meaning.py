@@ -111,7 +111,7 @@ def same_meaning(one: str, other: str, labels: Sequence[str] = ()) -> bool:
     The labels decide because two rules that differ in nothing else say opposite things.
     """
     names, others = _named(one, labels), _named(other, labels)
-    if names != others:
+    if names != others or _turns(one) != _turns(other):
         return False
     of_labels = {stem for label in labels for stem in words(label)}
     a, b = words(one) - of_labels, words(other) - of_labels
@@ -124,6 +124,14 @@ def _named(text: str, labels: Sequence[str]) -> set[str]:
     """The labels that stand in a text as whole words."""
     said = text.casefold()
     return {label for label in labels if re.search(rf"(?<!\w){re.escape(label.casefold())}(?!\w)", said)}
+
+
+TURNING = re.compile(r"\d+|\b(?:not|never|no|only|without|except|unless|don't)\b", re.IGNORECASE)
+
+
+def _turns(text: str) -> list[str]:
+    """Numbers and words that turn a sentence into its opposite, in order."""
+    return sorted(found.lower() for found in TURNING.findall(text))
 
 
 def said_before(text: str, earlier: Iterable[str], labels: Sequence[str] = ()) -> bool:

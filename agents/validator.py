@@ -60,7 +60,7 @@ def bold(rules: ValidationRules) -> ValidationRules:
     """
     if rules.accept != "likely":
         return rules
-    return replace(rules, confidence=0.5, drop_below=0.1, drop_step=0.0, max_race=2 * rules.block)
+    return replace(rules, confidence=0.51, drop_below=0.1, drop_step=0.0, max_race=2 * rules.block)
 
 
 @dataclass(frozen=True)

@@ -34,10 +34,10 @@ AGENT_CALLS = {1500: 100, 4000: 250}
 """Agent calls by budget of target calls; a sixteenth of any other budget."""
 VARIANTS: dict[str, dict[str, Any]] = {
     "": {},
-    "faithful": {"options": {"preset": "faithful"}},
+    "faithful": {"options": {"candidates": 3, "pool": 2, "iterations": 10}, "rules": {"accept": "argmax"}},
     "no-code": {"sandbox": "none"},
 }
-"""What `NAME:VARIANT` passes to `optimize`."""
+"""What `NAME:VARIANT` passes to `optimize`; `faithful` is SPO's own: K = 10, P = 2, Q = 3, the higher mean wins."""
 HANG_SECONDS = 5.0
 """How long a simulated time-out hangs; the server's own 30 would only make runs with faults longer."""
 PATIENCE = 5.0  # seconds that an interrupted run has to end by itself

@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
 
-from .session import close_session
+from .session import close_session, flush_session
 from .state import Update
 
 Node = Callable[..., Awaitable[Update]]
 
 
 def closing(node: Node) -> Node:
-    """The node, closing its run's session where it does not come to its end.
+    """The node, closing its run's session where it does not come to its end, and committing what it stored.
 
     Under a LangGraph server nobody else would: the run would stay marked as running and its lease be renewed.
     """
@@ -22,7 +22,10 @@ def closing(node: Node) -> Node:
     @wraps(node)
     async def run(state: Any, *more: Any, **by_name: Any) -> Update:
         try:
-            return await node(state, *more, **by_name)
+            update = await node(state, *more, **by_name)
+            # The checkpoint must never name what the store does not hold yet.
+            await flush_session(update.get("run_id") or state.get("run_id", ""))
+            return update
         except asyncio.CancelledError:
             await close_session(state.get("run_id", ""), "interrupted")
             raise

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from ..agents.attribution import Share, Trial
 from ..agents.critic import Weeded
 from ..agents.diagnostician import Draft
-from ..agents.directions import Tested
+from ..agents.directions import REFUTING, Tested
 from ..agents.edits import Edit
 from ..agents.meaning import said_before
 from ..agents.operators import sentences
@@ -269,10 +269,10 @@ def track(session: Session, state: RunState) -> tuple[Example, ...]:
 
 def tried(session: Session, champion: str, iteration: int) -> list[str]:
     """Sentences that were measured and found no better, newest last: not those that stand in the champion."""
-    lines = set(session.prompt(champion).system.split("\n"))
+    text = session.prompt(champion).system
     texts: dict[str, None] = {}
     for h in session.hypotheses_before(iteration):
-        texts.update(dict.fromkeys(text for text in h.support.get("idle", ()) if text))
+        texts.update(dict.fromkeys(idle for idle in h.support.get("idle", ()) if idle))
     for decision in session.decisions_before(iteration):
         prompt = session.prompt(decision.prompt_id)
         if decision.verdict in REFUTED and prompt.parents:
@@ -280,12 +280,15 @@ def tried(session: Session, champion: str, iteration: int) -> list[str]:
             new = [s for s in sentences(prompt.system) if s not in old]
             if len(new) <= FEW:
                 texts.update(dict.fromkeys(new))
-    return [t for t in texts if t not in lines][-REMEMBERED:]
+    return [t for t in texts if t not in text][-REMEMBERED:]
 
 
 def refuted(session: Session, iteration: int, most: int = 12) -> list[str]:
     """Claims that did not hold where nobody looked, newest last."""
-    claims = [h.claim for h in session.hypotheses_before(iteration) if h.status == "dropped"]
+    counted = [
+        h for h in session.hypotheses_before(iteration) if h.status == "dropped" and h.reason.startswith(REFUTING)
+    ]
+    claims = [h.claim for h in counted]
     return [c for i, c in enumerate(claims) if not said_before(c, claims[i + 1 :])][-most:]
 
 

@@ -16,7 +16,7 @@ from langgraph.types import Send
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from ..agents.critic import review, weed
+from ..agents.critic import Weeded, review, weed
 from ..agents.diagnostician import Brief, Draft, diagnose, run_standard
 from ..agents.directions import test_hypotheses, triage
 from ..agents.edits import edit_of, with_demos
@@ -32,6 +32,11 @@ from .sage_candidates import FILL, directed, earned, fill, from_playbook, scores
 from .search_loop import after_validate, leader, proposed, validate
 from .session import Session, open_session
 from .state import Context, Graph, RunState, Update
+
+BLOCK = 48
+UNLIMITED = 200
+"""The champion is measured in blocks, so that what was paid is kept; on so many examples in all where no number of
+target calls limits the run."""
 
 PLAYBOOK_DIRECTIONS = 3
 """So many directions are acted on where no agent model is set: each costs a candidate."""
@@ -120,13 +125,14 @@ async def export(state: RunState) -> Update:
     try:
         if session.desk is not None:
             limit = session.ledger.budget.target_calls
-            enough = len(examples) if limit is None else max(48, round(options.share * limit))
-            await session.evaluator.measure(Job(champion, examples[:enough]))
+            enough = UNLIMITED if limit is None else max(48, round(options.share * limit))
+            for start in range(0, min(enough, len(examples)), BLOCK):
+                block = examples[start : min(start + BLOCK, enough)]
+                await session.evaluator.measure(Job(champion, block))
             # What was accepted on a short race has been measured at length now.
             update["champion"] = leader(session, state["accepted"], champion.id)
     except BudgetExceeded:
         pass  # the diagnosis works with what is there, and the validator sees whether a race is still to be paid
-    await session.store.flush()
     return update
 
 
@@ -164,7 +170,6 @@ async def diagnostician(state: RunState) -> Update:
         drafts += [draft for one in opinions for draft in one]
         tested = await test_hypotheses(workspace, drafts, options.fdr)
     diagnosis.keep_tested(session, iteration, tested)
-    await session.store.flush()
     return {}
 
 
@@ -221,7 +226,6 @@ async def proposer(state: RunState) -> Update:
         rng = session.generator(iteration, "demos", one.direction.index)
         edits = tuple(with_demos(edit, session.task, session.panels.demo_pool, rng) for edit in one.edits)
         diagnosis.keep_edits(session, iteration, replace(one, edits=edits))
-    await session.store.flush()
     return {}
 
 
@@ -235,24 +239,14 @@ async def critic(state: RunState) -> Update:
     for one, edit, reason in weeded.dropped:
         session.emit("edit_dropped", iteration=iteration, edit=edit.text or edit.old, reason=reason, claim=one.cause)
     diagnosis.keep_weeded(session, iteration, proposals, weeded)
-    if not weeded.proposals:
-        return {"candidates": []}
-    bundle = together(session, champion, weeded.proposals)
     passed, reason = await review(
-        session.task,
-        champion,
-        bundle,
-        [one.direction.claim for one in weeded.proposals],
-        session.desk,
-        session.copies,
-        iteration=iteration,
-        index=0,
-        tried=tried,
+        session.task, champion, weeded.proposals, session.desk, session.copies, iteration=iteration, tried=tried
     )
-    if passed is None:
-        session.emit("candidate_rejected", iteration=iteration, origin=bundle.origin, reason=reason)
-        return {"candidates": []}
-    return {"candidates": [session.keep(passed, iteration)]}
+    if reason:
+        n = sum(len(one.edits) for one in weeded.proposals)
+        session.emit("candidate_rejected", iteration=iteration, origin=f"{n} edits", reason=reason)
+    diagnosis.keep_weeded(session, iteration, weeded.proposals, Weeded(passed, ()))
+    return {}
 
 
 async def attribution(state: RunState) -> Update:
@@ -263,16 +257,12 @@ async def attribution(state: RunState) -> Update:
     iteration = state["iteration"]
     known = session.known_before(iteration)
     kept: dict[str, Prompt] = {}
-    if state["candidates"]:
-        reviewed = session.prompt(state["candidates"][0])
-        if reviewed.origin == "repaired":  # the critic's own text cannot be taken apart
-            kept[reviewed.id] = reviewed
-        else:
-            proposals = await earned(session, state)
-            if proposals:
-                bundle = together(session, session.prompt(state["champion"]), proposals)
-                kept[bundle.id] = bundle
-    tried_alone = bool(kept)
+    proposals, tried_alone = await earned(session, state)
+    if proposals:
+        bundle = together(session, session.prompt(state["champion"]), proposals)
+        if bundle.id not in known:
+            kept[bundle.id] = bundle
+    tried_alone = tried_alone and bool(kept)
     if session.desk is None:
         for child in await directed(session, state, known):
             kept.setdefault(child.id, child)
@@ -283,8 +273,7 @@ async def attribution(state: RunState) -> Update:
         tried_alone = False
         for child in from_playbook(session, state, known | set(kept)):
             kept.setdefault(child.id, child)
-    await session.store.flush()
-    update = proposed(session, state, iteration, [c for c in kept.values() if c.id not in known])
+    update = proposed(session, state, iteration, list(kept.values()))
     return {**update, "directions": state["directions"] if tried_alone else []}
 
 
@@ -296,5 +285,4 @@ async def validator(state: RunState) -> Update:
     track = diagnosis.track(session, state) if state["directions"] and session.desk else ()
     update = await validate(state, track)
     diagnosis.keep_effects(session, state["iteration"], state["champion"], candidates)
-    await session.store.flush()
     return update

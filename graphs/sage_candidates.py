@@ -20,6 +20,9 @@ from .search_loop import situation
 from .session import Session
 from .state import RunState
 
+COSTS = 6
+"""Target calls that trying one edit takes, about."""
+
 FILL = 3
 """Candidates from `random`'s operator where an agent model proposed nothing of use."""
 
@@ -31,25 +34,37 @@ def together(session: Session, champion: Prompt, chosen: Sequence[Proposed]) -> 
     return edited(session.task, champion, edits, origin).model_copy(update={"shown": shown})
 
 
-async def earned(session: Session, state: RunState) -> list[Proposed]:
-    """The proposals with the edits that earn their place in the bundle of all; all of them where that is not paid."""
+async def earned(session: Session, state: RunState) -> tuple[list[Proposed], bool]:
+    """The proposals with the edits that earn their place in the bundle of all, and whether that was measured.
+
+    Where the budget has no room for it, all of them: they have to pass a screen like any candidate.
+    """
     iteration, champion = state["iteration"], session.prompt(state["champion"])
     proposals = diagnosis.proposals(session, iteration)
     measured = {r.example_id for r in session.evaluator.records(champion.id, "search")}
     examples = [e for e in without_demos(session.task.search, champion) if e.id in measured]
     trials = diagnosis.trials(proposals)
+    rules = session.settings.validation()
+    race = 2 * (rules.block + min(rules.holdout, len(session.task.holdout)))
+    if not trials or not session.calls.room_for("target", range_keys(len(trials) * COSTS + race)):
+        return proposals, False
     rng = session.generator(iteration, "attribution")
     try:
         shares = await attribute(session.evaluator, champion, trials, examples, rng)
     except BudgetExceeded:
-        return proposals
+        return proposals, False
     kept = diagnosis.keep_shares(session, iteration, proposals, shares)
     session.emit(
         "edits_tried",
         iteration=iteration,
         edits=[{"text": s.trial.edit.text or s.trial.edit.old, "kept": s.earned, "words": s.words} for s in shares],
     )
-    return kept
+    return kept, True
+
+
+def range_keys(calls: int) -> list[str]:
+    """Keys of so many calls that nobody has made."""
+    return [f"call {number}" for number in range(calls)]
 
 
 async def directed(session: Session, state: RunState, known: set[str]) -> list[Prompt]:

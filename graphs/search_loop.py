@@ -102,7 +102,6 @@ async def validate(state: RunState, track: Sequence[Example] = ()) -> Update:
         "stop": _why_stop(session, state, outcome.budget_spent, lead),
     }
     session.emit("iteration", number=state["iteration"], champion=lead, **session.standing(lead))
-    await session.store.flush()
     return update
 
 

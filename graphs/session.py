@@ -214,6 +214,12 @@ def hand_in(run_id: str, **objects: Any) -> None:
     _handed_in[run_id] = {name: value for name, value in objects.items() if value is not None}
 
 
+async def flush_session(run_id: str) -> None:
+    """Commit what a run has stored so far; nothing happens where its session is closed."""
+    if run_id in _sessions:
+        await _sessions[run_id].store.flush()
+
+
 async def close_session(run_id: str, status: RunStatus, error: str | None = None) -> None:
     """Close the session of a run that did not come to its end, if there is one."""
     _handed_in.pop(run_id, None)

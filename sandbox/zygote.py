@@ -83,6 +83,8 @@ class Zygote:
 
         from . import values
 
+        # What is printed is read by whoever wrote the code: no cell cut at 50 characters, no column left out.
+        pd.set_option("display.max_colwidth", 200, "display.width", 200, "display.max_columns", 30)
         try:
             self.toolkit = sys.modules["toolkit"] = importlib.import_module(".toolkit", __package__)
         except ModuleNotFoundError as error:
