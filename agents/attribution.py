@@ -24,9 +24,6 @@ LEFT_OUT = 4
 """The bundle without an edit is measured on at most so many of those that the bundle mended."""
 
 
-LEAST = 2
-"""One example may fail again by chance."""
-
 MISSED = 1 / 3
 """An edit earns its place when at least this share of what the bundle mended fails again without it."""
 
@@ -56,8 +53,8 @@ class Share:
 
     @property
     def earned(self) -> bool:
-        """Whether it is missed on enough of the examples that this is no chance."""
-        return self.lost >= LEAST and self.lost >= MISSED * self.tested
+        """Whether it is missed: one example that fails again is looked into on more examples, where there are more."""
+        return self.lost > 0 and self.lost >= MISSED * self.tested
 
     @property
     def idle(self) -> bool:
@@ -113,7 +110,7 @@ async def _left_out(
     found, jobs = list(shares), {}
     for i, share in enumerate(shares):
         examples = fixed[i][start : start + LEFT_OUT]
-        if examples and (start == 0 or (share.lost and not share.earned)):
+        if examples and (start == 0 or share.lost == 1):
             others = [edit for k, edit in enumerate(edits) if k != i]
             jobs[i] = Job(edited(evaluator.task, champion, others, "one edit left out"), examples)
     if jobs:
@@ -147,8 +144,8 @@ async def _without_stand_ins(
         if not own or len(own) < MISSED * len(about[i]):
             continue
         mended = {e.id for e in own} - await _wrong(evaluator, champion, [*needed, shares[i].trial.edit], own)
-        if len(mended) >= min(LEAST, len(own)) and len(mended) >= MISSED * len(own):
-            found[i] = replace(shares[i], tested=len(own), lost=max(LEAST, len(mended)))
+        if mended and len(mended) >= MISSED * len(own):
+            found[i] = replace(shares[i], tested=len(own), lost=len(mended))
             needed.append(shares[i].trial.edit)
             missed -= mended
     return found

@@ -137,8 +137,9 @@ async def review(
         if reply is None or reply.verdict == "accept":
             return kept, ""
         reason = fenced("; ".join(reply.problems), cap=300)
-        if reply.repaired.strip():
-            return _standing(kept, reply.repaired), reason
+        left = _standing(kept, reply.repaired)
+        if left and left != kept:
+            return left, reason
     return (), f"rejected by the critic: {reason}"
 
 

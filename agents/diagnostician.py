@@ -23,6 +23,7 @@ from .workspace import Workspace
 STANDARD_SOURCE = "standard analyses"
 STANDARD = "toolkit.standard(records, emit, labels={labels})"
 FAILURES_SHOWN = 16
+CODE_SHOWN = 2500
 MOST_NAMES = 20
 FINDINGS_SHOWN = 30_000
 """Characters of all findings in a request."""
@@ -163,7 +164,7 @@ async def diagnose(
             findings=list(accumulated(f.text for f in workspace.findings)),
             confirmed=[{"predicate": p, "words": s.words} for p, s in brief.confirmed],
             nothing=[fenced(name, cap=60) for name in workspace.nothing[:MOST_NAMES]],
-            user_template="user" in workspace.champion.components,
+            user_template=workspace.champion.main == "user",
             failures=[shown_failure(workspace, r) for r in sample],
             failed=len(workspace.failures()),
             tried=[fenced(text, cap=300) for text in brief.tried],
@@ -196,7 +197,8 @@ async def diagnose(
         elif isinstance(reply, Diagnosis):
             found = reply.hypotheses
             if not found and reply.code.strip() and not last:
-                outputs.append(await _ran(workspace, reply.code, opinion, turn))
+                printed = await _ran(workspace, reply.code, opinion, turn)
+                outputs.append(f"{fenced(reply.code.strip(), cap=CODE_SHOWN)}\n\nIt printed:\n{printed}")
                 continue
         else:
             return []

@@ -50,8 +50,13 @@ def applied(text: str, edits: Iterable[Edit]) -> str:
             continue
         old, new = edit.old.strip(), edit.text.strip()
         if edit.operation != "add" and old and old in text:
-            text = text.replace(old, new if edit.operation == "replace" else "", 1)
-            text = re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", text))
+            before, _, after = text.partition(old)
+            put = new if edit.operation == "replace" else ""
+            if not put and _ends_line(before) and (after.startswith("\n") or not after):
+                after = after.removeprefix("\n")  # its line goes with it
+            elif not put:
+                before, after = before.rstrip(" "), f" {after.lstrip(' ')}" if before.strip() else after.lstrip(" ")
+            text = f"{before}{put}{after}"
         elif edit.operation != "remove" and new:
             text = f"{text.rstrip()}\n{new}"
     return text.strip()
@@ -82,6 +87,11 @@ def with_demos(edit: Edit, task: Task, pool: Sequence[Example], rng: np.random.G
     if not chosen and number:
         chosen = order[: min(int(number[0][:3]), MAX_DEMOS)]
     return edit.model_copy(update={"demo_ids": tuple(e.id for e in chosen)})
+
+
+def _ends_line(text: str) -> bool:
+    """Whether what follows the text begins a line."""
+    return not text or text.endswith("\n")
 
 
 def usable(edit: Edit, text: str, labels: Sequence[str] = ()) -> str:

@@ -122,7 +122,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Story:
     """An agent that looks, supposes the true cause, and mends it; two thirds of the tickets are hostile."""
 
     def diagnosis(text: str) -> dict[str, Any]:
-        return {"hypotheses": [GOOD]} if "What your code printed" in text else {"code": LOOK}
+        return {"hypotheses": [GOOD]} if "what it printed" in text else {"code": LOOK}
 
     def proposal(text: str) -> dict[str, Any]:
         return edit(FIX) if PREDICATE in text.partition("Direction:")[2] else {"edits": []}
@@ -200,7 +200,7 @@ def test_the_fences_of_different_requests_have_different_names(good: Story):
 
 def test_no_agent_sees_the_confirmation_half_where_the_rewriter_fills_in(home: Path):
     def diagnosis(text: str) -> dict[str, Any]:
-        return {"hypotheses": []} if "What your code printed" in text else {"code": LOOK}
+        return {"hypotheses": []} if "what it printed" in text else {"code": LOOK}
 
     rewritten = {"diagnosis": "Terse.", "prompt": f"{SEED_PROMPT} Think twice."}
     story = played({"Diagnosis": diagnosis, "Rewrite": rewritten}, tickets((48, 16, 16)), calls=300)
@@ -465,7 +465,7 @@ def test_killed_at_any_moment_it_resumes_to_the_same_result(
     reached = threading.Event()
 
     def diagnosis(text: str) -> dict[str, Any]:
-        return {"hypotheses": [GOOD]} if "What your code printed" in text else {"code": LOOK}
+        return {"hypotheses": [GOOD]} if "what it printed" in text else {"code": LOOK}
 
     agent = ScriptedAgent({"Diagnosis": diagnosis, "Proposal": edit(FIX)}, model)
 

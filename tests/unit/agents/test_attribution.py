@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sage_spo.agents.attribution import Share, Trial, attribute
+from sage_spo.agents.attribution import ABOUT, Share, Trial, attribute
 from sage_spo.agents.edits import Edit, edited
 from sage_spo.errors import BudgetExceeded
 from sage_spo.evaluation.budget import Budget
@@ -121,7 +121,7 @@ async def test_an_edit_about_hardly_any_failure_is_judged_by_the_answer_that_it_
 
 async def test_what_its_writer_saw_is_measured_last(paid: Paid):
     ids = sorted(about("phone"))
-    unseen = frozenset(ids[-6:])
+    unseen = frozenset(ids[-ABOUT:])
     given = [Trial((0, 0), Edit(text=HELPS), about("phone"), about("phone") - unseen), *trials(IDLE, matched=unseen)]
     evaluator = await seed_measured(paid, phone(("apples",)))
     await attribute(evaluator, SEED, given, TASK.search, generator(0, "attribution"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +13,6 @@ from sage_spo.agents.edits import Edit
 from sage_spo.agents.leaks import Copies
 from sage_spo.agents.operators import demo_of
 from sage_spo.agents.proposer import Direction, Proposed
-from sage_spo.tasks.prompt import Prompt
 from sage_spo.tests.fakes.agent import ScriptedAgent, form_of, text_of
 from sage_spo.tests.fakes.causes import FIX, tickets
 from sage_spo.tests.fakes.server import FakeServer
@@ -113,27 +112,32 @@ def test_a_sound_candidate_has_no_flaw_whatever_its_demos_show():
 # -- the model's review --------------------------------------------------------------------------------------
 
 
-async def reviewed(
-    desk_at: Desks, says: Any, candidate: Prompt = GOOD, calls: int = 50
-) -> tuple[Prompt | None, str, list[dict[str, Any]]]:
+OTHER = "Quote nothing that the customer did not say."
+DIRECTION = Direction(0, "claim", "", "", None, frozenset())
+BUNDLE = (Proposed(DIRECTION, "", (Edit(text=FIX), Edit(text=OTHER)), ("e1",)),)
+
+
+def texts(proposals: Sequence[Proposed]) -> list[str]:
+    return [edit.text for one in proposals for edit in one.edits]
+
+
+async def reviewed(desk_at: Desks, says: Any, calls: int = 50) -> tuple[list[str], str, list[dict[str, Any]]]:
     with FakeServer(ScriptedAgent({"Critique": says})) as server:
         desk = desk_at(server, calls)
-        passed, reason = await review(
-            TASK, SEED, candidate, ["claim"], desk, COPIES, iteration=1, index=0, tried=["Mind the tone."]
-        )
-        return passed, reason, server.chats
+        passed, reason = await review(TASK, SEED, BUNDLE, desk, COPIES, iteration=1, tried=["Mind the tone."])
+        return texts(passed), reason, server.chats
 
 
 async def test_what_it_accepts_passes(desk_at: Desks):
     passed, reason, requests = await reviewed(desk_at, {"problems": ["A little long."], "verdict": "accept"})
-    assert (passed, reason) == (GOOD, "")
+    assert (passed, reason) == ([FIX, OTHER], "")
     assert [form_of(r) for r in requests] == ["Critique"]
-    assert all(text in text_of(requests[0]) for text in (SEED.system, FIX, "claim", "- Mind the tone."))
+    assert all(text in text_of(requests[0]) for text in (SEED.system, FIX, OTHER, "claim", "- Mind the tone."))
 
 
 async def test_what_it_rejects_twice_is_out_with_its_reason(desk_at: Desks):
     passed, reason, requests = await reviewed(desk_at, REJECT)
-    assert passed is None
+    assert passed == []
     assert "It contradicts itself." in reason
     assert len(requests) == 2
 
@@ -146,49 +150,36 @@ async def test_one_rejection_is_not_enough(desk_at: Desks):
         return REJECT if len(votes) == 1 else {"verdict": "accept"}
 
     passed, _, requests = await reviewed(desk_at, says)
-    assert passed == GOOD
+    assert passed == [FIX, OTHER]
     assert len(requests) == 2
 
 
-async def test_a_repair_is_taken_and_still_knows_where_it_came_from(desk_at: Desks):
-    mended = f"{SEED.system}\nHear spoken tickets out."
-    passed, reason, _ = await reviewed(desk_at, {**REJECT, "repaired": mended})
-    assert passed is not None
-    assert (passed.system, passed.parents, passed.shown) == (mended, (SEED.id,), ("e1",))
+async def test_of_a_repaired_bundle_the_edits_stay_that_still_stand_in_it(desk_at: Desks):
+    passed, reason, requests = await reviewed(desk_at, {**REJECT, "repaired": f"{SEED.system}\n{OTHER}"})
+    assert passed == [OTHER]
     assert "It contradicts itself." in reason
+    assert len(requests) == 1
 
 
-async def test_a_repair_that_lost_what_must_stay_gets_it_put_back(desk_at: Desks):
-    passed, _, _ = await reviewed(desk_at, {**REJECT, "repaired": "Hear spoken tickets out."})
-    assert passed is not None
-    assert TASK.violations(passed) == []
-
-
-@pytest.mark.parametrize(
-    "repaired", ["", "  ", GOOD.system, SEED.system, f"{SEED.system}\nSay: {TASK.search[7].input}"]
-)
-async def test_a_repair_that_repairs_nothing_is_none(desk_at: Desks, repaired: str):
-    passed, reason, _ = await reviewed(desk_at, {**REJECT, "repaired": repaired})
-    assert passed is None
+@pytest.mark.parametrize("repaired", ["", "  ", SEED.system, f"{SEED.system}\n{FIX}\n{OTHER}", "Something else."])
+async def test_a_repair_that_repairs_nothing_is_a_vote_against_all(desk_at: Desks, repaired: str):
+    passed, reason, requests = await reviewed(desk_at, {**REJECT, "repaired": repaired})
+    assert passed == []
     assert "rejected by the critic" in reason
+    assert len(requests) == 2
 
 
 @pytest.mark.parametrize("says", ["", "No opinion.", '{"verdict": "maybe"}', "{}", '{"hypotheses": []}'])
 async def test_a_critic_that_gives_no_answer_stops_nothing(desk_at: Desks, says: str):
     passed, reason, _ = await reviewed(desk_at, says)
-    assert (passed, reason) == (GOOD, "")
+    assert (passed, reason) == ([FIX, OTHER], "")
 
 
 async def test_without_a_call_left_nothing_is_stopped(desk_at: Desks):
     passed, _, _ = await reviewed(desk_at, "not JSON", calls=1)
-    assert passed == GOOD
-
-
-async def test_a_flaw_is_found_without_asking(desk_at: Desks):
-    passed, reason, requests = await reviewed(desk_at, REJECT, SEED.edited(text=" ", origin="empty"))
-    assert (passed, reason, requests) == (None, "is empty", [])
+    assert passed == [FIX, OTHER]
 
 
 async def test_without_a_model_what_has_no_flaw_passes():
-    passed, reason = await review(TASK, SEED, GOOD, [], None, COPIES, iteration=1, index=0, tried=())
-    assert (passed, reason) == (GOOD, "")
+    passed, reason = await review(TASK, SEED, BUNDLE, None, COPIES, iteration=1, tried=())
+    assert (texts(passed), reason) == ([FIX, OTHER], "")

@@ -43,8 +43,8 @@ def coding(*codes: str) -> Callable[[str], dict[str, Any]]:
     """A model that runs these codes one after the other, then says what it supposes."""
 
     def says(text: str) -> dict[str, Any]:
-        done = text.count("# ran")
-        return {"code": codes[done] + "\nprint('# ran')"} if done < len(codes) else GOOD
+        done = text.count("It printed:")
+        return {"code": codes[done]} if done < len(codes) else GOOD
 
     return says
 
@@ -152,7 +152,7 @@ async def test_it_writes_code_reads_what_it_printed_and_goes_on(sandbox: Sandbox
     code = "print(records.groupby('channel')['score'].mean())\nemit('by channel', {'phone': 3})"
     [draft], requests = await asked(workspace, desk_at, coding(code))
     assert len(requests) == 2
-    assert "phone" in text_of(requests[1]).partition("What your code printed")[2]
+    assert "phone" in text_of(requests[1]).partition("what it printed")[2]
     assert "F1: by channel" in text_of(requests[1])
     assert (draft.claim, draft.predicate, draft.fix) == ("Phone tickets fail.", PREDICATE, FIX)
     [run] = kept
@@ -195,10 +195,10 @@ async def test_code_beside_hypotheses_is_not_run(sandbox: Sandbox, desk_at: Desk
 )
 async def test_code_that_goes_wrong_costs_its_step(sandbox: Sandbox, desk_at: Desks, code: str, told: str):
     def says(text: str) -> dict[str, Any]:
-        return GOOD if "What your code printed" in text else {"code": code}
+        return GOOD if "what it printed" in text else {"code": code}
 
     [draft], requests = await asked(place(sandbox), desk_at, says)
-    after = text_of(requests[1]).partition("What your code printed")[2]
+    after = text_of(requests[1]).partition("what it printed")[2]
     assert told.replace("more]", "characters more]") in after
     assert draft.predicate == PREDICATE
     assert len(text_of(requests[1])) < 60_000

@@ -32,6 +32,7 @@ def run(says: Any, **options: Any):
     with FakeServer(answers) as server:
         result = optimize(
             make_task(),
+            strategy="random",
             target=answer,
             agent="openai:fake",
             base_url=server.url,
