@@ -61,24 +61,27 @@ def directed_operators(matched: Collection[str], group: str) -> dict[Operator, f
         over = [i for i, d in enumerate(s.prompt.demos) if excess.get(d.output, 0.0) > 0 and d.output != example.label]
         demos = list(s.prompt.demos)
         if over:
-            demos[over[int(s.rng.integers(len(over)))]] = demo_of(example)
-        elif len(demos) < MAX_DEMOS:
+            del demos[over[int(s.rng.integers(len(over)))]]
+        if len(demos) < MAX_DEMOS:
             demos.append(demo_of(example))
         else:
             return None
         return s.prompt.edited(demos=demos, origin=f"demo of {group}")
 
-    def start_with(s: Situation) -> Prompt | None:
-        """A fresh set of demos that begins with one of these examples."""
+    def end_with(s: Situation) -> Prompt | None:
+        """A fresh set of demos that ends with some of these examples: the last turns weigh most."""
         pool = _wanted(s, matched)
         fresh = fresh_demos(s)
         if fresh is None or not pool or s.prompt.demos:
             return None
-        first = demo_of(s.pick(pool))
-        others = [d for d in fresh.demos if d.example_id != first.example_id]
-        return s.prompt.edited(demos=[first, *others], origin=f"{len(others) + 1} demos, one of {group}")
+        chosen = [pool[int(i)] for i in s.rng.permutation(len(pool))[: 1 + int(s.rng.integers(2))]]
+        last = [demo_of(e) for e in chosen]
+        ids = {demo.example_id for demo in last}
+        others = [d for d in fresh.demos if d.example_id not in ids]
+        demos = [*others, *last][-MAX_DEMOS:]
+        return s.prompt.edited(demos=demos, origin=f"{len(demos)} demos, the last of {group}")
 
-    edits: dict[Operator, float] = {show: 3.0, start_with: 3.0, contrast: 1.0, state_rule: 1.0}
+    edits: dict[Operator, float] = {show: 3.0, end_with: 3.0, contrast: 0.5, state_rule: 0.5}
     return {answer_form: 1.0} if group.startswith("output") else edits
 
 

@@ -142,11 +142,11 @@ def test_there_is_room_for_so_many_demos_and_no_more():
 
 def test_without_demos_a_set_is_begun_with_one_of_the_examples():
     assert made("show", wanting("refund")) is None
-    child = made("start_with", wanting("refund"))
+    child = made("end_with", wanting("refund"))
     assert child is not None
     assert child.demos[0].example_id in wanting("refund")
     assert len({d.example_id for d in child.demos}) == len(child.demos)
-    assert made("start_with", wanting("refund"), prompt=showing("refund")) is None
+    assert made("end_with", wanting("refund"), prompt=showing("refund")) is None
 
 
 def test_examples_that_want_the_same_answer_stand_in_for_those_that_are_demos_already():
