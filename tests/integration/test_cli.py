@@ -110,7 +110,7 @@ def test_from_a_csv_to_a_proven_or_honest_result(server: FakeServer, capsys: Cap
     assert said(f"show {measured} --prompt", capsys)[0] == "Classify the text as one of: {labels}.\n"
 
     out, err = said(f"optimize task.yaml {target} --run mail --budget target_calls=400", capsys)
-    assert "mail · random on openai:fake" in out
+    assert "mail · sage on openai:fake" in out
     assert "sage-spo show mail --prompt > prompt.md" in out
     assert "iteration 1" in err
 
