@@ -60,9 +60,8 @@ def weed(task: Task, champion: Prompt, proposals: Sequence[Proposed], tried: Seq
         edits = []
         for edit in proposed.edits:
             reason = _objection(task, champion, edit, tried, said, copies)
-            room -= len(edit.text)
-            if room < 0:
-                reason = reason or "there is no room for it in this iteration"
+            if not reason and len(edit.text) > room:
+                reason = "there is no room for it in this iteration"
             if edit.operation == "demos" and showing:
                 reason = "another edit shows worked examples"
             showing |= edit.operation == "demos" and not reason
@@ -70,6 +69,7 @@ def weed(task: Task, champion: Prompt, proposals: Sequence[Proposed], tried: Seq
                 dropped.append((proposed, edit, reason))
             else:
                 edits.append(edit)
+                room -= len(edit.text)
                 said += [edit.text] * (edit.operation in ("add", "replace"))
         if edits:
             kept.append(replace(proposed, edits=tuple(edits)))

@@ -260,7 +260,9 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Story:
     taken: dict[str, list[Any]] = {}
 
     def diagnosis(text: str) -> Any:
-        script = taken.setdefault(FENCE.findall(text)[0], list(scripts[len(taken) % len(scripts)]))
+        # Each diagnostician is shown failures of its own, the same in all of its requests.
+        shown = "".join(re.findall(r"^input: .*$", text.partition("\nFailures (")[2], re.MULTILINE))
+        script = taken.setdefault(shown, list(scripts[len(taken) % len(scripts)]))
         return script.pop(0) if len(script) > 1 else script[0]
 
     says: dict[str, Said] = {"Diagnosis": diagnosis, "Proposal": edit(FIX)}
