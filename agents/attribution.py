@@ -16,6 +16,7 @@ from ..evaluation.evaluator import Evaluator, Job
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from .edits import Edit, edited
+from .workspace import FAILS_BELOW
 
 ABOUT = 8
 """For each edit the bundle is measured on so many of the failures that the edit is about."""
@@ -83,13 +84,13 @@ async def attribute(
     examples = [e for e in examples if e.id not in demos]
     known = evaluator.scores(champion.id, examples)
     order = [examples[int(i)] for i in rng.permutation(len(examples))]
-    failing = [e for e in order if known.get(e.id) is not None and (known[e.id] or 0.0) < 0.5]
+    failing = [e for e in order if known.get(e.id) is not None and (known[e.id] or 0.0) < FAILS_BELOW]
     about = [_about(trial, failing, evaluator.task.labels) for trial in trials]
     together = edited(evaluator.task, champion, [t.edit for t in trials], "all edits")
     union = list({e.id: e for chosen in about for e in chosen[:ABOUT]}.values())
     await evaluator.measure(Job(together, union))
     now = {i: score for i, score in evaluator.scores(together.id, union).items() if score is not None}
-    fixed = [[e for e in chosen if now.get(e.id, 0.0) >= 0.5] for chosen in about]
+    fixed = [[e for e in chosen if now.get(e.id, 0.0) >= FAILS_BELOW] for chosen in about]
     shares = [
         Share(trial, sum(e.id in now for e in chosen), len(mended), 0, 0)
         for trial, chosen, mended in zip(trials, about, fixed, strict=True)
@@ -117,7 +118,7 @@ async def _left_out(
         measured = await evaluator.measure(*jobs.values())
         for i, job in list(jobs.items())[:measured]:
             scores = [s for s in evaluator.scores(job.prompt.id, job.examples).values() if s is not None]
-            lost = sum(score < 0.5 for score in scores)
+            lost = sum(score < FAILS_BELOW for score in scores)
             found[i] = replace(shares[i], tested=shares[i].tested + len(scores), lost=shares[i].lost + lost)
     return found
 
@@ -159,7 +160,9 @@ async def _wrong(
         return {e.id for e in examples}
     prompt = edited(evaluator.task, champion, edits, "edits that are missed")
     await evaluator.measure(Job(prompt, examples))
-    return {i for i, score in evaluator.scores(prompt.id, examples).items() if score is not None and score < 0.5}
+    return {
+        i for i, score in evaluator.scores(prompt.id, examples).items() if score is not None and score < FAILS_BELOW
+    }
 
 
 def _about(trial: Trial, failing: Sequence[Example], labels: Sequence[str]) -> list[Example]:

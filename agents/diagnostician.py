@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..errors import BudgetExceeded
 from ..evaluation.hypotheses import Support
+from ..evaluation.panels import by_turns
 from ..traces.rows import Record
 from .ask import AgentDesk, fence, fenced, prompt_text
 from .workspace import Workspace
@@ -90,7 +91,7 @@ class TextDiagnosis(BaseModel):
 
 @dataclass(frozen=True)
 class Draft:
-    """A hypothesis before anybody has tested it. `source`: who wrote it; `opinions`: which requests named it."""
+    """A hypothesis before anybody has tested it. `source`: who wrote it; `shown`: the examples that its writer saw."""
 
     source: str
     claim: str
@@ -152,7 +153,6 @@ async def diagnose(
     sample = _sample(workspace, brief, rng)
     shown = tuple(r.example_id for r in sample)
     outputs: list[str] = []
-    seen = len(workspace.findings)
     for turn in range(max_rounds):
         last = turn == max_rounds - 1
         enclosed = (workspace.champion.id, *shown, *(f.text for f in workspace.findings), *outputs)
@@ -209,7 +209,7 @@ async def diagnose(
                 h.predicate.strip(),
                 fenced(h.expected_effect.strip(), cap=300),
                 fenced(h.fix.strip(), cap=600),
-                _known(h.findings, workspace, seen),
+                _known(h.findings, workspace),
                 shown,
             )
             for h in found[:most]
@@ -251,7 +251,7 @@ INVENTED = "?"
 """Marks the ids of findings that do not exist."""
 
 
-def _known(ids: Sequence[str], workspace: Workspace, standard: int) -> tuple[str, ...]:
+def _known(ids: Sequence[str], workspace: Workspace) -> tuple[str, ...]:
     real = {f.id for f in workspace.findings}
     return tuple(i if i in real else f"{fenced(i, cap=12)}{INVENTED}" for i in dict.fromkeys(ids[:10]))
 
@@ -260,13 +260,7 @@ def _sample(workspace: Workspace, brief: Brief, rng: np.random.Generator) -> lis
     """Failures to show: drawn at random, one of each right answer before a second one of any."""
     pool = [r for r in workspace.failures() if r.example_id not in brief.unseen]
     order = [pool[int(i)] for i in rng.permutation(len(pool))]
-    turns: dict[str, int] = {}
-    keyed = []
-    for record in order:
-        label = workspace.task.example(record.example_id).label
-        turns[label] = turns.get(label, -1) + 1
-        keyed.append((turns[label], record))
-    return [record for _, record in sorted(keyed, key=lambda pair: pair[0])][:FAILURES_SHOWN]
+    return by_turns(order, lambda r: workspace.task.example(r.example_id).label)[:FAILURES_SHOWN]
 
 
 def shown_failure(workspace: Workspace, record: Record) -> dict[str, str]:

@@ -150,7 +150,7 @@ class Validator:
         """Whether the budget could pay one more candidate's panel, first block and holdout check."""
         preserve = self.evaluator.task.preserve
         calls = self.panels.size + self.rules.block + len(self._guarded) + len(preserve)
-        return self.evaluator.calls.ledger.room_for("target", calls)
+        return self.evaluator.calls.room_for_new("target", calls)
 
     # -- screen ----------------------------------------------------------------------------------------------
 

@@ -8,8 +8,9 @@ section 1.3).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ..evaluation.hypotheses import Support, checked_mask, support
@@ -77,12 +78,16 @@ class Workspace:
     """Names of analyses that found nothing."""
     _ran: int = 0
 
-    def __post_init__(self) -> None:
-        self._seen = Table(self._rows(prompts=None, only=self.half))
-        blind = [row for row in self._rows(prompts=[self.champion.id], only=None) if row["repeat"] == 0]
-        self._blind_ids = [row["example_id"] for row in blind]
-        hidden = ("score", "missing", "feedback")
-        self._blind = Table([{name: row[name] for name in row if name not in hidden} for row in blind])
+    @cached_property
+    def _seen(self) -> Table:
+        """What agents' code sees: the diagnosis half, of all the prompts."""
+        return Table(row for row in self._rows() if row["example_id"] in self.half)
+
+    @cached_property
+    def _blind(self) -> Table:
+        """What predicates see: the champion's first answers, without what came of them."""
+        own = (r for r in self._rows() if r["prompt_id"] == self.champion.id and r["repeat"] == 0)
+        return Table({name: row[name] for name in row if name not in ("score", "missing", "feedback")} for row in own)
 
     @property
     def fields(self) -> list[str]:
@@ -146,8 +151,9 @@ class Workspace:
         value = finding.value
         if isinstance(value, str) and set(value) <= {"0", "1"}:  # shorter than a list, of which 5,000 items are kept
             value = [character == "1" for character in value]
-        mask = checked_mask(value, len(self._blind_ids))
-        return mask if isinstance(mask, str) else dict(zip(self._blind_ids, mask, strict=True))
+        ids = [row["example_id"] for row in self._blind.rows]
+        mask = checked_mask(value, len(ids))
+        return mask if isinstance(mask, str) else dict(zip(ids, mask, strict=True))
 
     def support(self, mask: Mapping[str, bool], *, confirmation: bool = False) -> Support:
         """Our own counts for a mask, over all of the champion's records or the confirmation half."""
@@ -172,14 +178,10 @@ class Workspace:
             )
         )
 
-    def _rows(self, prompts: Sequence[str] | None, only: frozenset[str] | None) -> list[dict[str, Any]]:
-        names = list(self.records) if prompts is None else prompts
-        rows = []
-        for name in (self.champion.id, *(n for n in names if n != self.champion.id)):
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        for name in (self.champion.id, *(n for n in self.records if n != self.champion.id)):
             for record in self.records.get(name, ()):
-                if only is None or record.example_id in only:
-                    rows.append(self._row(record))
-        return rows
+                yield self._row(record)
 
     def _row(self, record: Record) -> dict[str, Any]:
         example = self.task.example(record.example_id)

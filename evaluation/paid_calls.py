@@ -66,8 +66,11 @@ class PaidCalls:
 
     def room_for(self, role: Role, keys: Collection[str]) -> bool:
         """Whether the logical calls behind these keys fit the budget; what the run has asked before is free."""
-        needed = {key for key in keys if key not in self._journal or key in self._replayed}
-        return self.ledger.room_for(role, len(needed) - len(self._replayed))
+        return self.room_for_new(role, sum(key not in self._journal or key in self._replayed for key in set(keys)))
+
+    def room_for_new(self, role: Role, calls: int) -> bool:
+        """Whether so many calls that the run has not asked yet fit the budget (see `begin`)."""
+        return self.ledger.room_for(role, calls - len(self._replayed))
 
     async def ask(
         self, requests: Sequence[PaidRequest], *, role: Role, iteration: int, limit: asyncio.Semaphore

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ..seeding import generator
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..tasks.task import Task
+
+T = TypeVar("T")
 
 PANEL = 24
 """Candidates are screened on this many examples."""
@@ -34,14 +37,14 @@ class Panels:
     @classmethod
     def draw(cls, task: Task, seed: int, size: int = PANEL) -> Panels:
         """Divide the task's search split; a panel has `size` examples, at most a third of the split."""
-        order = _by_turns(_shuffled(task.search, seed, "panels"))
+        order = by_turns(_shuffled(task.search, seed, "panels"), _label)
         demos = int(DEMO_SHARE * len(order))
         return cls(tuple(order[demos:]), tuple(order[:demos]), seed, min(size, max(1, len(order) // 3)))
 
     def panel(self, iteration: int) -> tuple[Example, ...]:
         """The examples that candidates of this iteration are screened on, labels alternating as far as they go."""
         order = _shuffled(self.measured, self.seed, "panel", iteration)
-        return tuple(_by_turns(order)[: self.size])
+        return tuple(by_turns(order, _label)[: self.size])
 
     def track(self, iteration: int) -> tuple[Example, ...]:
         """The examples that finalists of this iteration race on, in this order: all that are not on its panel."""
@@ -61,19 +64,24 @@ def without_demos(examples: tuple[Example, ...], *prompts: Prompt) -> tuple[Exam
     return tuple(e for e in examples if e.id not in used)
 
 
+def _label(example: Example) -> str:
+    return example.label
+
+
 def _shuffled(examples: Sequence[Example], seed: int, *path: object) -> list[Example]:
     return [examples[int(i)] for i in generator(seed, *path).permutation(len(examples))]
 
 
-def _by_turns(examples: Iterable[Example]) -> list[Example]:
-    """The examples so that every expected answer comes once before one comes twice.
+def by_turns(items: Iterable[T], label: Callable[[T], str]) -> list[T]:
+    """The items so that every label (an expected answer) comes once before one comes twice.
 
-    Where all answers differ the order stays; where there are labels, any stretch shows them about equally often.
+    Where all labels differ the order stays; where there are few, any stretch shows them about equally often.
     """
-    order = list(examples)
+    order = list(items)
     seen: dict[str, int] = {}
     turns = []
-    for example in order:
-        seen[example.label] = seen.get(example.label, -1) + 1
-        turns.append(seen[example.label])
+    for item in order:
+        name = label(item)
+        seen[name] = seen.get(name, -1) + 1
+        turns.append(seen[name])
     return [order[i] for i in sorted(range(len(order)), key=lambda i: (turns[i], i))]

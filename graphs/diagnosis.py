@@ -14,7 +14,7 @@ from ..agents.edits import Edit
 from ..agents.meaning import said_before
 from ..agents.operators import sentences
 from ..agents.proposer import Direction, Proposed
-from ..agents.workspace import Workspace
+from ..agents.workspace import FAILS_BELOW, Workspace
 from ..evaluation.evaluator import paired_differences
 from ..evaluation.hypotheses import Support, coin, difference_in_differences
 from ..tasks.example import Example
@@ -40,18 +40,23 @@ def workspace(session: Session, champion: str, pool: Sequence[str], iteration: i
     coin."""
     names = dict.fromkeys([champion, *pool])
     records = {name: session.evaluator.records(name, "search") for name in names}
-    scored = {r.example_id: (r.score or 0.0) < 0.5 for r in records[champion] if r.score is not None}
-    half = coin(scored, session.generator(iteration, "coin"), scored)
     return Workspace(
         task=session.task,
         champion=session.prompt(champion),
         records=records,
-        half=half,
+        half=diagnosis_half(session, champion, iteration),
         sandbox=session.sandbox,
         keep=lambda run: _keep_run(session, run, runs_from),
         run_id=session.run.id,
         iteration=iteration,
     )
+
+
+def diagnosis_half(session: Session, champion: str, iteration: int) -> frozenset[str]:
+    """The examples that agents and their code may see in this iteration, by its coin."""
+    records = session.evaluator.records(champion, "search")
+    scored = {r.example_id: (r.score or 0.0) < FAILS_BELOW for r in records if r.score is not None}
+    return coin(scored, session.generator(iteration, "coin"), scored)
 
 
 def _keep_run(session: Session, run: CodeRun, first: int) -> None:
@@ -246,7 +251,7 @@ def keep_shares(
 
 def confirmation_half(session: Session, state: RunState) -> frozenset[str]:
     """The examples of which no agent may see any in this iteration."""
-    seen = workspace(session, state["champion"], (), state["iteration"]).half
+    seen = diagnosis_half(session, state["champion"], state["iteration"])
     return frozenset(e.id for e in session.task.search if e.id not in seen)
 
 

@@ -10,7 +10,7 @@ from langgraph.runtime import Runtime
 from ..errors import BudgetExceeded, BudgetTooSmall, ModelError
 from ..evaluation.certify import Certificate, certify
 from ..evaluation.evaluator import Job
-from ..evaluation.preflight import plan, take_first_look
+from ..evaluation.preflight import take_first_look
 from ..evaluation.shrinkage import shrunken_estimates
 from ..evaluation.spending import spent_alpha
 from .closing import closing
@@ -85,17 +85,7 @@ async def prepare(state: RunState, runtime: Runtime[Context], only: str | None =
     }
     uses = len(await session.store.test_uses(session.task.test_key))
     try:
-        planned = plan(
-            session.task,
-            session.evaluator.target,
-            session.ledger.budget,
-            session.panels,
-            certify=session.settings.certify,
-            alpha=spent_alpha(uses + 1),
-            block=session.settings.validation().block,
-            holdout=session.settings.validation().holdout,
-            max_regression=session.settings.validation().max_regression,
-        )
+        planned = session.settings.plan(session.task, session.evaluator.target, session.panels, uses)
     except BudgetTooSmall as error:
         session.emit("budget_too_small", message=str(error))
         return {**update, "stop": str(error), "verdict": "budget too small"}

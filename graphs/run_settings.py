@@ -10,6 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..agents.validator import ValidationRules
 from ..errors import UsageError, nearest
 from ..evaluation.budget import Budget
+from ..evaluation.panels import Panels
+from ..evaluation.preflight import Plan, plan
+from ..evaluation.spending import spent_alpha
+from ..tasks.target import Target
+from ..tasks.task import Task
 from .state import DEFAULT_STRATEGY
 
 DEFAULT_CALLS = 1200
@@ -74,6 +79,24 @@ class RunSettings(BaseModel):
             hint = nearest(name, options.model_fields) if first["type"] == "extra_forbidden" else ""
             reason = "there is no such option" if first["type"] == "extra_forbidden" else first["msg"]
             raise UsageError(f"option '{name}' of strategy {self.strategy}: {reason}.{hint}") from None
+
+    def plan(self, task: Task, target: Target, panels: Panels, uses: int) -> Plan:
+        """What the budget buys, without a call; `uses` is how often the test split was used before.
+
+        Raises BudgetTooSmall where it cannot pay certification plus one race.
+        """
+        rules = self.validation()
+        return plan(
+            task,
+            target,
+            self.limits(),
+            panels,
+            certify=self.certify,
+            alpha=spent_alpha(uses + 1),
+            block=rules.block,
+            holdout=rules.holdout,
+            max_regression=rules.max_regression,
+        )
 
     def validation(self) -> ValidationRules:
         """The rules of acceptance, with the run's changes to the defaults."""

@@ -46,7 +46,7 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], boo
     trials = diagnosis.trials(proposals)
     rules = session.settings.validation()
     race = 2 * (rules.block + min(rules.holdout, len(session.task.holdout)))
-    if not trials or not session.calls.room_for("target", range_keys(len(trials) * COSTS + race)):
+    if not trials or not session.calls.room_for_new("target", len(trials) * COSTS + race):
         return proposals, False
     rng = session.generator(iteration, "attribution")
     try:
@@ -60,11 +60,6 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], boo
         edits=[{"text": s.trial.edit.text or s.trial.edit.old, "kept": s.earned, "words": s.words} for s in shares],
     )
     return kept, True
-
-
-def range_keys(calls: int) -> list[str]:
-    """Keys of so many calls that nobody has made."""
-    return [f"call {number}" for number in range(calls)]
 
 
 async def directed(session: Session, state: RunState, known: set[str]) -> list[Prompt]:

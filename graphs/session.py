@@ -246,8 +246,9 @@ def _agent_model(settings: RunSettings) -> AgentModel:
     return agent_model(settings.agent or "", settings.base_url)
 
 
-def _sandbox(settings: RunSettings) -> Sandbox | None:
-    """Where the run's analysis code runs. Raises SandboxError where model-written code could not be isolated.
+def sandbox_of(settings: RunSettings) -> Sandbox | None:
+    """Where the run's analysis code runs; no process is started yet. Raises SandboxError where model-written code
+    could not be isolated.
 
     The playbook's analyses are our own code: they run in a plain worker process where nothing isolates.
     """
@@ -313,7 +314,7 @@ async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
             home=home,
             owner=owner,
             listeners=[objects["listener"]] if "listener" in objects else [],
-            sandbox=await asyncio.to_thread(_sandbox, settings),
+            sandbox=await asyncio.to_thread(sandbox_of, settings),
         )
         session.hold_certification(task.seed_prompt)
         restarts = run.restarts + (run.status != "created")

@@ -14,8 +14,6 @@ import typer
 from ..errors import UsageError
 from ..evaluation.budget import Budget, check_prices
 from ..evaluation.panels import Panels
-from ..evaluation.preflight import plan
-from ..evaluation.spending import spent_alpha
 from ..graphs.run_settings import RunSettings
 from ..models.names import check_model
 from ..models.prices import price
@@ -67,17 +65,7 @@ async def survey(task: Task, settings: RunSettings, *, alias: str | None = None)
         taken = {run.alias: run.id for run in await store.runs()} if alias else {}
     if alias in taken:
         raise UsageError(f"--run: there is a run '{alias}' already ({taken[alias]}): resume it, or choose another name")
-    planned = plan(
-        task,
-        target,
-        limits,
-        Panels.draw(task, settings.seed),
-        certify=settings.certify,
-        alpha=spent_alpha(uses + 1),
-        block=settings.validation().block,
-        holdout=settings.validation().holdout,
-        max_regression=settings.validation().max_regression,
-    )
+    planned = settings.plan(task, target, Panels.draw(task, settings.seed), uses)
     fields = asdict(planned)
     fields |= {
         name: value if math.isfinite(value) else None for name, value in fields.items() if isinstance(value, float)

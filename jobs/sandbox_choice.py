@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import SandboxError, UsageError, nearest
+from ..errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from ..graphs.run_settings import RunSettings
@@ -27,17 +27,10 @@ def check_sandbox(settings: RunSettings) -> None:
     The playbook's analyses are our own code, so that without an agent model the first command works anywhere.
     Raises UsageError for an unknown choice. Tries out what isolates, once per process: some 0.3 s.
     """
-    from ..graphs.registry import strategy
-    from ..sandbox.choose import make_sandbox
+    from ..graphs.session import sandbox_of
 
     check_choice(settings.sandbox)
-    if not strategy(settings.strategy).runs_code:
-        return
-    try:
-        make_sandbox(settings.sandbox)  # makes no process yet
-    except SandboxError:
-        if settings.agent or settings.sandbox != "auto":
-            raise
+    sandbox_of(settings)
 
 
 def unsafe_line(settings: RunSettings) -> str:

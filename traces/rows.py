@@ -116,7 +116,7 @@ class Hypothesis:
     """What a diagnosis supposes to be a cause of failures, and what came of it.
 
     `source`: who wrote it. `predicate` selects the records it is about (a Python expression), `findings` are the ids
-    of the findings it rests on. `support` holds our own counts (see `evaluation.hypotheses.Support.counts`), `matched`
+    of the findings it rests on. `support` holds our own counts and tests, `matched`
     the ids of the examples it is about. `status`: dropped, spare (held, but others were tried first), or direction
     (something is tried against it); `reason` says why in words. `edits` are what was tried, `cause` the counts inside
     the matched records.

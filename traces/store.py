@@ -194,21 +194,20 @@ class RunStore:
 
     async def decisions(self, run_id: str) -> list[Decision]:
         """A run's decisions in the order they were taken."""
-        c = tables.decisions.c
-        query = sa.select(*COLUMNS[Decision]).where(c.run_id == pack(run_id)).order_by(c.iteration, c.index)
-        return await self._read(Decision, query)
+        return await self._by_iteration(Decision, run_id)
 
     async def hypotheses(self, run_id: str) -> list[Hypothesis]:
         """A run's hypotheses, by iteration."""
-        c = tables.hypotheses.c
-        query = sa.select(*COLUMNS[Hypothesis]).where(c.run_id == pack(run_id)).order_by(c.iteration, c.index)
-        return await self._read(Hypothesis, query)
+        return await self._by_iteration(Hypothesis, run_id)
 
     async def code_runs(self, run_id: str) -> list[CodeRun]:
         """The code that a run executed, in the order it did."""
-        c = tables.code_runs.c
-        query = sa.select(*COLUMNS[CodeRun]).where(c.run_id == pack(run_id)).order_by(c.iteration, c.index)
-        return await self._read(CodeRun, query)
+        return await self._by_iteration(CodeRun, run_id)
+
+    async def _by_iteration(self, row_type: type[R], run_id: str) -> list[R]:
+        c = TABLES[row_type].c
+        query = sa.select(*COLUMNS[row_type]).where(c.run_id == pack(run_id)).order_by(c.iteration, c.index)
+        return await self._read(row_type, query)
 
     # The test splits' ledger
 
