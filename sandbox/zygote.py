@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
 import json
 import os
 import select
@@ -19,10 +18,9 @@ import signal
 import socket
 import struct
 import sys
-import warnings
 from typing import Any
 
-from . import worker
+from . import analysis, worker
 from .confine import confine, violations
 from .plan import Plan
 
@@ -78,21 +76,9 @@ class Zygote:
 
     def prepare(self) -> None:
         """Import what analyses use, so that workers share it."""
-        import numpy as np
         import pandas as pd
 
-        from . import values
-
-        # What is printed is read by whoever wrote the code: no cell cut at 50 characters, no column left out.
-        pd.set_option("display.max_colwidth", 200, "display.width", 200, "display.max_columns", 30)
-        try:
-            self.toolkit = sys.modules["toolkit"] = importlib.import_module(".toolkit", __package__)
-        except ModuleNotFoundError as error:
-            if error.name != f"{__package__}.toolkit":
-                raise
-        assert values.ROWS  # imported here, once, for the workers
-        warnings.simplefilter("ignore")  # the output is for what the code prints
-        np.random.seed(0)  # the same draws in every run, also of code that forgets to seed
+        self.toolkit = analysis.prepare()
         sample = pd.DataFrame({"a": ["x", "y", "x"], "b": [1.0, None, 2.0], "c": [True, False, True]})
         sample.groupby("a").agg({"b": "mean", "c": "sum"}).to_dict("records")
         sample["a"].str.len().value_counts().to_dict()
@@ -200,11 +186,8 @@ class Zygote:
 
 def _table(data: bytes) -> Any:
     """The DataFrame, or why there is none."""
-    import pandas as pd
-
     try:
-        given = json.loads(data)
-        return pd.DataFrame(given["rows"], columns=given["columns"])
+        return analysis.load(data)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
 
