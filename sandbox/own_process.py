@@ -6,6 +6,7 @@ import io
 import os
 import resource
 import sys
+import time
 
 from .analysis import RESULTS
 from .plan import Limits
@@ -30,8 +31,9 @@ def descriptors(null: int, output: int, results: int) -> None:
 
 def limit(limits: Limits, size: int | None) -> None:
     """Bound computing time, files and, where the process's own `size` in bytes is known, memory. Kept for good."""
+    used = round(time.process_time())  # counts against the limit; nothing where the process was just forked
     # The signal first, which says why; a second later the end, whatever the code did about the signal.
-    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu, limits.cpu + 1))
+    resource.setrlimit(resource.RLIMIT_CPU, (used + limits.cpu, used + limits.cpu + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
