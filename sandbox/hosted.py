@@ -35,12 +35,14 @@ def main(limits_given: str, table_file: str, code_file: str, results: str) -> No
     size, free = _memory()
     if free is not None:
         limits = replace(limits, memory=max(1 << 20, min(limits.memory, int(free * _SPARE) >> 20 << 20)))
-    own_process.descriptors(os.open(os.devnull, os.O_RDWR), 1, int(results))
+    own_process.descriptors(0, 1, int(results))
     sys.argv[:] = [""]
     sys.path.pop(0)  # this folder: its names are none of the code's business
     random.seed(0)
     own_process.limit(limits, size)
     analysis.send(b"s", b"")
+    os.read(0, 1)  # until the parent has been told, which the code could prevent
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     analysis.run(code, table, toolkit, limits)
 
 
