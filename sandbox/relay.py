@@ -95,7 +95,8 @@ def _let_go(process: subprocess.Popen[bytes]) -> None:
 
 
 def _say(letter: str, data: bytes) -> None:
-    print(letter + base64.b64encode(data).decode(), flush=True)
+    sys.stdout.write(f"{letter}{base64.b64encode(data).decode()}\n")  # in one piece, which `print` is not
+    sys.stdout.flush()
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
