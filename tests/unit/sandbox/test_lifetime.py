@@ -113,13 +113,8 @@ async def test_closing_ends_everything_and_may_be_repeated(table: Table) -> None
 
 
 async def test_where_the_process_cannot_be_confined_nothing_runs(sandbox: LocalSandbox, table: Table) -> None:
-    for confinement in (
-        Confinement(("landlock", "no-such-layer")),
-        Confinement(("seccomp",), bubblewrap="/nonexistent/bwrap"),
-        Confinement(("seccomp",), bubblewrap="/bin/true"),
-        Confinement(("seccomp",), bubblewrap="/usr/bin/env"),
-    ):
-        broken = LocalSandbox("local", confinement)
+    for layer in ("no-such-layer", "namespace"):
+        broken = LocalSandbox("local", Confinement((layer, "seccomp")))
         with pytest.raises(SandboxError, match="cannot be started"):
             await broken.run("print('ran')", table)
         assert broken.pid is None
