@@ -19,7 +19,7 @@ from sage_spo.sandbox.local import LocalSandbox
 from sage_spo.sandbox.seccomp import ARCHITECTURES, FCNTL, WORKER
 from sage_spo.sandbox.table import Table
 
-from .processes import alive, descendants, eventually
+from .processes import alive, descendants, eventually, memory_holds
 
 REFUSED = ("PermissionError", "FileNotFoundError")
 """As Landlock and seccomp say it, and as a mount namespace does."""
@@ -227,14 +227,31 @@ for process in {processes}:
     assert len((await other).results) == 1
 
 
-async def test_other_tables_are_not_in_sight(sandbox: LocalSandbox, table: Table) -> None:
-    await sandbox.run("", Table([{"secret": "held out"}]))
-    code = """
-import gc
-emit("seen", sum("secret" in each.columns for each in gc.get_objects() if type(each) is pd.DataFrame))
-"""
-    done = await sandbox.run(code, table)
-    assert done.results[0].value == 0
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may read the memory of these processes")
+async def test_other_tables_are_not_in_memory(sandbox: LocalSandbox, table: Table) -> None:
+    needle = "held out: 5f3a"
+    await sandbox.run("", Table([{"secret": needle}] * 100))
+    assert sandbox.pid is not None
+    before = descendants(sandbox.pid)
+    assert sum(memory_holds(pid, needle.encode()) for pid in before) == 1  # the process of that table
+    task = asyncio.create_task(sandbox.run("import time\ntime.sleep(1.5)", table))
+    assert await asyncio.to_thread(eventually, lambda: len(descendants(sandbox.pid or 0) - before) > 0)
+    await asyncio.sleep(0.3)
+    fresh = descendants(sandbox.pid) - before
+    assert fresh
+    assert not any(memory_holds(pid, needle.encode()) for pid in fresh)
+    await task
+
+
+async def test_where_there_are_namespaces_not_even_names_are_seen(sandbox: LocalSandbox, table: Table) -> None:
+    if "namespaces" not in sandbox.confinement.layers:
+        pytest.skip("no namespaces here")
+    for path in ("/etc/passwd", "/proc", "/sys", "/dev/null", "/home", "/run", __file__):
+        done = await sandbox.run(f"import os\nos.stat({path!r})", table)
+        assert done.error is not None
+        assert done.error.startswith("FileNotFoundError"), (path, done.error)
+    done = await sandbox.run("import os\nemit('pids', [os.getpid(), os.getppid()])", table)
+    assert all(pid < 100 for pid in done.results[0].value)
 
 
 NONSENSE = "killed by the sandbox: what was written to the results channel is no finding"

@@ -92,6 +92,8 @@ def test_without_seccomp_there_is_no_sandbox() -> None:
     ("missing", "left"), [("namespaces", "landlock, seccomp"), ("landlock", "namespaces, seccomp")]
 )
 def test_one_of_namespaces_and_landlock_is_enough(missing: str, left: str) -> None:
+    if not {layer.name for layer in available() if layer.holds} >= set(left.split(", ")):
+        pytest.skip(f"there is no {left} here")
     assert made_without(missing).startswith(f"made {left}")
 
 

@@ -101,8 +101,9 @@ async def test_closing_ends_everything_and_may_be_repeated(table: Table) -> None
     await plain.run("", table)
     zygote = plain.pid
     assert zygote is not None
+    before = descendants(zygote)
     task = asyncio.create_task(plain.run(SLEEP, table))
-    assert await asyncio.to_thread(eventually, lambda: bool(descendants(zygote)))
+    assert await asyncio.to_thread(eventually, lambda: bool(descendants(zygote) - before))
     processes = {zygote} | descendants(zygote)
     await plain.aclose()
     assert (await task).error is not None
