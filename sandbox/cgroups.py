@@ -66,8 +66,7 @@ def make(memory: int) -> Groups:
 
 def _places(memory: int) -> list[tuple[Path, dict[str, int]]]:
     """The folders to make groups in, and what to write into each."""
-    mounts = _mounts()
-    own = {name: path for line in Path("/proc/self/cgroup").read_text().splitlines() for name, path in [_own(line)]}
+    mounts, own = _mounts(), _groups()
     if "" in own and "cgroup2" in mounts:
         place = _inside(mounts["cgroup2"], own[""])
         # A group that holds processes cannot hold groups with limits, unless it is the root.
@@ -84,11 +83,10 @@ def _places(memory: int) -> list[tuple[Path, dict[str, int]]]:
     return places
 
 
-def _own(line: str) -> tuple[str, str]:
-    """The controller, empty for version 2, and this process's group, of a line of /proc/self/cgroup."""
-    _, names, path = line.split(":", 2)
-    wanted = [name for name in names.split(",") if name in ("pids", "memory")]
-    return (wanted[0] if wanted else names), path
+def _groups() -> dict[str, str]:
+    """This process's groups, by version 1 controller; that of version 2 by an empty name."""
+    lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+    return {name: path for _, names, path in lines for name in names.split(",")}
 
 
 def _mounts() -> dict[str, tuple[str, Path]]:

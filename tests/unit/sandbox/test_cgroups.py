@@ -72,3 +72,20 @@ def test_where_none_can_be_made_it_says_so(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(OSError, match="no group can be made that limits pids"):
         cgroups.make(256 << 20)
     assert Groups().joins == ()
+
+
+@pytest.mark.parametrize(("own", "made_in"), [("/user/app/one", "user/app"), ("/", ".")])
+def test_version_2_groups_stand_beside_ones_own(
+    own: str, made_in: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The files of a version 2 hierarchy; the machine that runs this may have version 1.
+    place = tmp_path / made_in
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "cgroup.subtree_control").write_text("cpu memory pids\n")
+    monkeypatch.setattr(cgroups, "_mounts", lambda: {"cgroup2": ("/", tmp_path)})
+    monkeypatch.setattr(cgroups, "_groups", lambda: {"": own})
+    groups = cgroups.make(256 << 20)
+    [folder] = groups.folders
+    assert folder.parent == place
+    written = {path.name: path.read_text() for path in folder.iterdir()}
+    assert written == {"pids.max": str(PROCESSES), "memory.max": str(256 << 20), "memory.swap.max": "0"}
