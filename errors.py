@@ -72,7 +72,12 @@ class BudgetTooSmall(SageError):
 
 
 class SandboxError(UsageError):
-    """Code could not be run isolated; the message names what to install and the ways out."""
+    """Code could not be run isolated; the message names what to install and the ways out.
+
+    `billed` are the seconds that a paid service charges for although nothing was run.
+    """
+
+    billed = 0.0
 
 
 class RunInterrupted(SageError):

@@ -175,6 +175,7 @@ class Workspace:
                 found,
                 execution.error,
                 execution.duration,
+                execution.usd,
             )
         )
 

@@ -14,13 +14,15 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from ..errors import BudgetExceeded
 from ..traces.rows import Call
 from .budget import Budget
 
 Role = Literal["target", "agent", "judge", "certification"]
+Spender = Role | Literal["sandbox"]
+"""`sandbox` is analysis code that runs at a paid service: dollars and time, but no logical calls."""
 COUNTED_AS = {
     "target": "target_calls",
     "certification": "target_calls",
@@ -33,7 +35,8 @@ RESEND_SHARE = 0.02
 
 @dataclass
 class Spend:
-    """What one role has spent. `calls` are logical calls; tokens and dollars count every attempt."""
+    """What one role has spent. `calls` are logical calls (of `sandbox`: runs of code); tokens and dollars count every
+    attempt."""
 
     calls: int = 0
     cached: int = 0
@@ -66,10 +69,43 @@ class Charge:
             return 0.0
         return (self.input_tokens * self.price[0] + self.output_tokens * self.price[1]) / 1e6
 
+    @property
+    def bound(self) -> dict[str, float]:
+        """What it takes of each limit."""
+        return {"tokens": float(self.tokens), "usd": self.usd}
+
     def settle(self, input_tokens: int | None, output_tokens: int | None) -> None:
         """Replace the bound by what the provider counted; a number it left out stays at its bound."""
         self.input_tokens = self.input_tokens if input_tokens is None else input_tokens
         self.output_tokens = self.output_tokens if output_tokens is None else output_tokens
+
+
+@dataclass
+class TimeCharge:
+    """Time at a paid service: first its upper bound in seconds, after `settle` what it took."""
+
+    seconds: float
+    price: float
+    """US dollars per second."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    @property
+    def usd(self) -> float:
+        """US dollars."""
+        return self.seconds * self.price
+
+    @property
+    def bound(self) -> dict[str, float]:
+        """What it takes of each limit."""
+        return {"usd": self.usd}
+
+    def settle(self, seconds: float) -> None:
+        """Replace the bound by the time that is charged for."""
+        self.seconds = seconds
+
+
+AnyCharge = TypeVar("AnyCharge", Charge, TimeCharge)
 
 
 class Ledger:
@@ -114,6 +150,17 @@ class Ledger:
             self._lost["tokens"] = share * sum(s.tokens for s in self.spend.values())
             self._lost["usd"] = share * sum(s.usd for s in self.spend.values())
 
+    def restore_code(self, usd: Iterable[float], *, restarts: int = 0, in_flight: int = 0) -> None:
+        """Take up what earlier processes of this run paid for runs of code; 0 is a run that cost nothing.
+
+        Each of `restarts` may have lost `in_flight` runs that were paid but not committed (see `restore`).
+        """
+        paid = [cost for cost in usd if cost]
+        if paid:
+            self.spend["sandbox"].calls += len(paid)
+            self.spend["sandbox"].usd += sum(paid)
+            self._lost["usd"] += restarts * in_flight * sum(paid) / len(paid)
+
     # -- reading ---------------------------------------------------------------------------------------------
 
     @property
@@ -126,10 +173,10 @@ class Ledger:
         if name == "minutes":
             return self.seconds / 60
         if name in ("target_calls", "agent_calls"):
-            return sum(s.calls for role, s in self.spend.items() if COUNTED_AS[role] == name)
+            return sum(s.calls for role, s in self.spend.items() if COUNTED_AS.get(role) == name)
         return sum(getattr(s, name) for s in self.spend.values())
 
-    def left(self, name: str, role: Role = "target") -> float:
+    def left(self, name: str, role: Spender = "target") -> float:
         """What `role` may still spend of one limit; infinite where there is none."""
         limit = getattr(self.budget, name)
         if limit is None:
@@ -175,13 +222,13 @@ class Ledger:
         self.spend[role].calls -= calls
 
     @asynccontextmanager
-    async def attempt(self, role: Role, charge: Charge) -> AsyncIterator[Charge]:
+    async def attempt(self, role: Spender, charge: AnyCharge) -> AsyncIterator[AnyCharge]:
         """Reserve the charge's bound, run the attempt, then book what the charge says at the end.
 
         The block calls `charge.settle(...)`; where it does not (a time-out: nobody knows what it cost), the
         bound is booked. Waits while other attempts hold the room. Raises BudgetExceeded where there is none.
         """
-        bound = {"tokens": float(charge.tokens), "usd": charge.usd}
+        bound = charge.bound
         if self.left("minutes", role) <= 0:
             raise BudgetExceeded(f"the time is used up ({self.budget.minutes:g} minutes)")
         async with self._settled:

@@ -60,10 +60,13 @@ def diagnosis_half(session: Session, champion: str, iteration: int) -> frozenset
 
 
 def _keep_run(session: Session, run: CodeRun, first: int) -> None:
-    run = replace(run, index=first + run.index)
+    index = first + run.index
+    # The row of a step that is run again takes the place of the one before, which was paid all the same.
+    run = replace(run, index=index, usd=run.usd + session.paid_before.pop((run.iteration, index), 0.0))
     session.store.add(run)
     if run.purpose != "predicates":
-        session.emit("code", iteration=run.iteration, purpose=run.purpose, error=run.error, seconds=run.seconds)
+        cost = {"usd": run.usd} if run.usd else {}
+        session.emit("code", iteration=run.iteration, purpose=run.purpose, error=run.error, seconds=run.seconds, **cost)
 
 
 def beside(shared: Workspace, opinion: int) -> Workspace:

@@ -39,7 +39,7 @@ class RunSettings(BaseModel):
 
     `task` and `target` are names; where a Python object was passed instead, they are its name and `in_process`
     says that the run can only go on where the object is passed again. `timeout` is in seconds, for one attempt of
-    a call. `sandbox` is where analysis code runs: auto, local, none (no code at all), unsafe.
+    a call. `sandbox` is where analysis code runs: auto, e2b, local, none (no code at all), unsafe.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

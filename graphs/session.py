@@ -16,6 +16,7 @@ import numpy as np
 
 from ..agents.ask import AgentDesk
 from ..agents.leaks import Copies
+from ..agents.paid_sandbox import PaidSandbox
 from ..agents.validator import Validator, bold
 from ..errors import SandboxError, StoreError
 from ..evaluation.budget import check_prices
@@ -24,6 +25,7 @@ from ..evaluation.intervals import mean_interval
 from ..evaluation.ledger import Charge, Ledger
 from ..evaluation.paid_calls import PaidCalls
 from ..evaluation.panels import Panels
+from ..models.prices import sandbox_price
 from ..models.retry import RetryPolicy
 from ..seeding import generator
 from ..settings import settings as installation
@@ -42,6 +44,9 @@ from .run_settings import RunSettings, SearchOptions
 if TYPE_CHECKING:
     from ..models.agent import AgentModel
     from ..sandbox.protocol import Sandbox
+
+CODE_IN_FLIGHT = 2
+"""Runs of code that a crash may lose at most: as many as a paid sandbox has under way at once."""
 
 _sessions: dict[str, Session] = {}
 _handed_in: dict[str, dict[str, Any]] = {}
@@ -69,6 +74,8 @@ class Session:
     """Whether another process has taken the run over."""
     sandbox: Sandbox | None = None
     """Where analysis code runs; None where the run has none."""
+    paid_before: dict[tuple[int, int], float] = field(default_factory=dict)
+    """What earlier processes of this run paid for code, in US dollars by iteration and index."""
     _prompts: dict[str, Prompt] = field(default_factory=dict)
     _since: dict[str, int] = field(default_factory=dict)
     """The iteration in which each prompt was first kept."""
@@ -250,7 +257,8 @@ def sandbox_of(settings: RunSettings) -> Sandbox | None:
     """Where the run's analysis code runs; no process is started yet. Raises SandboxError where model-written code
     could not be isolated.
 
-    The playbook's analyses are our own code: they run in a plain worker process where nothing isolates.
+    The playbook's analyses are our own code: unless another place is named, they stay on this machine, whatever keys
+    there are, and run in a plain worker process where nothing isolates.
     """
     from .registry import strategy  # which knows the strategies, which know sessions
 
@@ -258,11 +266,11 @@ def sandbox_of(settings: RunSettings) -> Sandbox | None:
         return None
     from ..sandbox.choose import make_sandbox  # probing takes a moment, and most strategies run no code
 
-    try:
+    if settings.agent or settings.sandbox != "auto":
         return make_sandbox(settings.sandbox)
+    try:
+        return make_sandbox("local")
     except SandboxError:
-        if settings.agent or settings.sandbox != "auto":
-            raise
         return make_sandbox("plain")
 
 
@@ -319,6 +327,8 @@ async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
         session.hold_certification(task.seed_prompt)
         restarts = run.restarts + (run.status != "created")
         await calls.restore(restarts=restarts, in_flight=target.concurrency)
+        session.paid_before = {(r.iteration, r.index): r.usd for r in await store.code_runs(run_id) if r.usd}
+        ledger.restore_code(session.paid_before.values(), restarts=restarts, in_flight=CODE_IN_FLIGHT)
         await evaluator.restore()
         for stored in (await store.prompts(run_id)).values():
             session._prompts[stored.id] = Prompt(**stored.content, parents=stored.parents, origin=stored.origin)
@@ -332,6 +342,13 @@ async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
         calls.on_call = lambda call: session.tell(
             "call", role=call.role, usd=call.usd, tokens=call.input_tokens + call.output_tokens
         )
+        if session.sandbox is not None and session.sandbox.most_billed:
+            session.sandbox = PaidSandbox(
+                session.sandbox,
+                ledger,
+                sandbox_price(session.sandbox.name),
+                lambda usd: session.tell("call", role="sandbox", usd=usd, tokens=0),
+            )
         session._lease = asyncio.create_task(session._keep_lease())
         return session
     except BaseException:

@@ -81,10 +81,10 @@ async def aoptimize(
     """`optimize` for asynchronous code; cancelling it leaves a run that `resume` takes up.
 
     `base_url`: an OpenAI-compatible server for `openai:` models. `certify=False` leaves the proof out.
-    `timeout`: seconds for one attempt of a call. `sandbox`: where analysis code runs (`auto`, `local`, `none`: no
-    code at all, `unsafe`: not isolated). `options`: of the strategy (`candidates`, `pool`, `iterations`, …);
-    `rules`: changes to `ValidationRules`; `task_options`: keywords of `load_task`. `listener(event, fields)` is told
-    what happens; `control` can ask the run to stop at the next step.
+    `timeout`: seconds for one attempt of a call. `sandbox`: where analysis code runs (`auto`: `e2b` where its key
+    is set and an agent writes code, else `local`; `none`: no code at all; `unsafe`: not isolated). `options`: of the
+    strategy (`candidates`, `pool`, `iterations`, …); `rules`: changes to `ValidationRules`; `task_options`: keywords of
+    `load_task`. `listener(event, fields)` is told what happens; `control` can ask the run to stop at the next step.
     """
     known_strategy(strategy)
     limits = Budget.parse(budget)

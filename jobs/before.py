@@ -26,7 +26,7 @@ from ..tasks.task import Task
 from ..traces.store import RunStore
 from .output import one_line
 from .progress_words import who_sees
-from .sandbox_choice import check_sandbox
+from .sandbox_choice import check_sandbox, sandbox_host
 
 _NAME = re.compile(r"\w[\w.-]*")
 GROWTH = 3
@@ -70,7 +70,14 @@ async def survey(task: Task, settings: RunSettings, *, alias: str | None = None)
     fields |= {
         name: value if math.isfinite(value) else None for name, value in fields.items() if isinstance(value, float)
     }
-    most = most_usd(task, target, limits, prices, asks_agent=settings.agent is not None)
+    most = most_usd(
+        task,
+        target,
+        limits,
+        prices,
+        asks_agent=settings.agent is not None,
+        paid_code=sandbox_host(settings) is not None,
+    )
     return Survey(fields, most, uses)
 
 
@@ -81,20 +88,21 @@ def most_usd(
     prices: dict[str, tuple[float, float] | None],
     *,
     asks_agent: bool,
+    paid_code: bool = False,
 ) -> float | None:
     """An upper bound on the cost of a run in US dollars; inf where nothing limits it, None where a price is unknown."""
     known = [pair for pair in prices.values() if pair is not None]
     if len(known) < len(prices):
         return None
     dearest = max((max(pair) for pair in known), default=0.0)
-    if dearest == 0:
+    if dearest == 0 and not paid_code:
         return 0.0
     bounds = [math.inf]
     if limits.usd is not None:
         bounds.append(limits.usd)
-    if limits.tokens is not None:
+    if limits.tokens is not None and not paid_code:
         bounds.append(limits.tokens * dearest / 1e6)
-    if limits.target_calls is not None and not asks_agent and target.price is not None:
+    if limits.target_calls is not None and not (asks_agent or paid_code) and target.price is not None:
         bounds.append(limits.target_calls * call_usd(task, target, target.price))
     return min(bounds)
 
@@ -125,7 +133,15 @@ def ask_for_calls(
 
 
 def agree_on_cost(
-    most: float | None, *, ask_above: float, yes: bool, target: str, base_url: str | None, lines: Sequence[str] = ()
+    most: float | None,
+    *,
+    ask_above: float,
+    yes: bool,
+    target: str,
+    base_url: str | None,
+    agent: str | None = None,
+    sandbox: str | None = None,
+    lines: Sequence[str] = (),
 ) -> None:
     """Ask before something that may cost more than `ask_above` US dollars; `lines` are shown before the question.
 
@@ -139,6 +155,6 @@ def agree_on_cost(
             f"{cost[0].lower()}{cost[1:]} and nobody can be asked: agree with --yes, raise --ask-above, "
             "or limit it, as in --budget usd=1"
         )
-    for line in (*lines, who_sees(target, base_url)):
+    for line in (*lines, who_sees(target, base_url, agent, sandbox)):
         typer.echo(one_line(line, None), err=True)
     typer.confirm(f"{cost}. Go on?", abort=True, err=True)

@@ -30,7 +30,7 @@ KEYS = {
     "GOOGLE_API_KEY": "google_genai: models",
     "MISTRAL_API_KEY": "mistralai: models",
     "GROQ_API_KEY": "groq: models",
-    "E2B_API_KEY": "e2b sandboxes",
+    "E2B_API_KEY": "--sandbox e2b, which auto then uses,",
 }
 SERVERS = {"Ollama": 11434, "vLLM": 8000, "LM Studio": 1234, "llama.cpp": 8080}
 """Local servers by the port they listen on unless told otherwise."""
@@ -128,8 +128,12 @@ def _sandbox() -> list[Check]:
 
     try:
         made = make_sandbox("auto")
-        layers = str(made.confinement) if isinstance(made, LocalSandbox) else "nothing"
-        auto = Check("sandbox", "ok", f"code that a model writes runs isolated; auto uses {layers}")
+        uses = (
+            str(made.confinement)
+            if isinstance(made, LocalSandbox)
+            else "e2b.dev, because E2B_API_KEY is set (paid per second; --sandbox local keeps code on this machine)"
+        )
+        auto = Check("sandbox", "ok", f"code that a model writes runs isolated; auto uses {uses}")
     except SageError as error:
         auto = Check("sandbox", "optional", f"{error} Without an agent model nothing of this is needed.")
     tried = [

@@ -111,7 +111,7 @@ def optimize(
     from .before import agree_on_cost, survey
     from .progress import Progress
     from .progress_words import plan_lines
-    from .sandbox_choice import check_choice, unsafe_line
+    from .sandbox_choice import check_choice, sandbox_host, unsafe_line
 
     known_strategy(strategy)
     check_choice(sandbox)
@@ -153,6 +153,8 @@ def optimize(
         yes=yes,
         target=target,
         base_url=base_url,
+        agent=agent,
+        sandbox=sandbox_host(settings),
         lines=[line for line in (unsafe_line(settings), *plan) if line],
     )
 
@@ -235,4 +237,6 @@ async def _spent(run: str) -> Spent:
         spent = Spent(seconds=found.seconds)
         for call in await store.calls(found.id):
             spent.count({"role": call.role, "usd": call.usd, "tokens": call.input_tokens + call.output_tokens})
+        for row in await store.code_runs(found.id):
+            spent.count({"role": "sandbox", "usd": row.usd, "tokens": 0})
         return spent

@@ -88,9 +88,10 @@ SandboxOption = Annotated[
     typer.Option(
         "--sandbox",
         metavar="WHERE",
-        help="Where analysis code that a model writes runs (strategy sage). auto, local: isolated on this machine, or "
-        "refused where nothing isolates (`doctor` tells). none: no code at all, the model judges from failures it "
-        "reads. unsafe: NOT isolated, with all your rights.",
+        help="Where analysis code that a model writes runs (strategy sage). auto: e2b where E2B_API_KEY is set, else "
+        "local. e2b: a fresh e2b.dev sandbox without a network for every run of code; paid, and it sees the records. "
+        "local: isolated on this machine, or refused where nothing isolates (`doctor` tells). none: no code at all, "
+        "the model judges from failures it reads. unsafe: NOT isolated, with all your rights.",
     ),
 ]
 TargetOption = Annotated[

@@ -36,7 +36,7 @@ class Spent:
         """Add one call, as the event `call` describes it."""
         if call["role"] in ("target", "certification"):
             self.target_calls += 1
-        else:
+        elif call["role"] != "sandbox":
             self.agent_calls += 1
         self.tokens += call["tokens"]
         self.usd += call["usd"]

@@ -10,7 +10,7 @@ from typing import Any
 from ..models.names import parse_model, web_address
 from .diagnosis_words import DiagnosisTeller
 from .output import counted, one_line
-from .sandbox_choice import unsafe_line
+from .sandbox_choice import sandbox_host, unsafe_line
 
 MOST_ORIGINS = 4
 """Kinds of candidates named when an iteration starts."""
@@ -20,7 +20,13 @@ _HERE = {"127.0.0.1", "localhost", "::1", "0.0.0.0", "this machine"}  # noqa: S1
 
 
 def plan_lines(
-    plan: Mapping[str, Any], *, target: str, agent: str | None, base_url: str | None, calls: int | None
+    plan: Mapping[str, Any],
+    *,
+    target: str,
+    agent: str | None,
+    base_url: str | None,
+    calls: int | None,
+    sandbox: str | None = None,
 ) -> list[str]:
     """What the task is made of, what the budget buys, and who will see the examples."""
     sizes = plan["sizes"]
@@ -40,12 +46,13 @@ def plan_lines(
             else "the test split is too small to prove any gain"
         )
     lines += [f"mind: {note}" for note in plan["notes"]]
-    return [*lines, who_sees(target, base_url, agent)]
+    return [*lines, who_sees(target, base_url, agent, sandbox)]
 
 
-def who_sees(target: str, base_url: str | None, agent: str | None = None) -> str:
-    """One sentence on where the examples go; for the embedded model, that they stay."""
+def who_sees(target: str, base_url: str | None, agent: str | None = None, sandbox: str | None = None) -> str:
+    """One sentence on where the examples go; for the embedded model, that they stay. `sandbox`: a service's host."""
     hosts = dict.fromkeys(_host(name, base_url) for name in (target, agent) if name)
+    hosts |= {sandbox: None} if sandbox else {}
     away = [host for host in hosts if host not in _HERE]
     if not away:
         return f"target: {target}; the examples do not leave this machine"
@@ -70,6 +77,7 @@ class Narrator:
     target: str = ""
     agent: str | None = None
     base_url: str | None = None
+    sandbox: str | None = None
     best: str = ""
     trying: str = ""
     failures: int = 0
@@ -85,7 +93,7 @@ class Narrator:
     def _created(self, e: Mapping[str, Any]) -> list[str]:
         settings = e["settings"]
         self.target, self.agent, self.base_url = settings.target, settings.agent, settings.base_url
-        self.limits = settings.limits().limits()
+        self.limits, self.sandbox = settings.limits().limits(), sandbox_host(settings)
         alias = f" ({e['alias']})" if e.get("alias") else ""
         agent = f", agent {settings.agent}" if settings.agent else ", the built-in playbook proposes"
         loud = unsafe_line(settings)
@@ -99,7 +107,9 @@ class Narrator:
         self.trying = "first look at the seed prompt"
         calls = self.limits.get("target_calls")
         calls = None if calls is None else int(calls)
-        return plan_lines(e, target=self.target, agent=self.agent, base_url=self.base_url, calls=calls)
+        return plan_lines(
+            e, target=self.target, agent=self.agent, base_url=self.base_url, calls=calls, sandbox=self.sandbox
+        )
 
     def _first_look(self, e: Mapping[str, Any]) -> list[str]:
         return first_look_lines(e)

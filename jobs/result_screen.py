@@ -118,6 +118,9 @@ def cost_words(spend: dict[str, Any], target: str) -> str:
         counts = {"from the cache": count(*members, of="cached"), "failed": count(*members, of="missing")}
         extras = [f"{n:,} {what}" for what, n in counts.items() if n]
         parts.append(f"{made:,}{limit} {words}" + (f" ({', '.join(extras)})" if extras else ""))
+    if "sandbox" in roles:
+        runs, usd = int(roles["sandbox"]["calls"]), float(roles["sandbox"]["usd"])
+        parts.append(f"{runs:,} paid sandbox run{'s' * (runs != 1)} (${usd:.4f})")
     parts.append(f"{int(spent.get('tokens', 0)):,} tokens")
     parts.append(_usd(float(spent.get("usd", 0.0)), target, paid=_paid(roles)))
     parts.append(f"{float(spent.get('minutes', 0.0)):.1f} minutes")

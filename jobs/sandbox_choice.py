@@ -9,7 +9,7 @@ from ..errors import UsageError, nearest
 if TYPE_CHECKING:
     from ..graphs.run_settings import RunSettings
 
-SANDBOXES = ("auto", "local", "none", "unsafe")
+SANDBOXES = ("auto", "e2b", "local", "none", "unsafe")
 """The values of --sandbox. `plain`, which isolates nothing, is for our own code and not for a person to choose."""
 
 UNSAFE = "WARNING: --sandbox unsafe: "
@@ -31,6 +31,17 @@ def check_sandbox(settings: RunSettings) -> None:
 
     check_choice(settings.sandbox)
     sandbox_of(settings)
+
+
+def sandbox_host(settings: RunSettings) -> str | None:
+    """The service that the run's analysis code, and with it the records, would be sent to; None where they stay."""
+    from ..graphs.registry import strategy
+    from ..sandbox.choose import e2b_key_is_set
+
+    if not strategy(settings.strategy).runs_code:
+        return None
+    own = settings.sandbox == "auto" and settings.agent is not None and e2b_key_is_set()
+    return "e2b.dev" if settings.sandbox == "e2b" or own else None
 
 
 def unsafe_line(settings: RunSettings) -> str:

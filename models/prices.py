@@ -1,4 +1,4 @@
-"""Prices of models: US dollars per million tokens."""
+"""Prices of models, in US dollars per million tokens, and of sandboxes, in US dollars per second."""
 
 from __future__ import annotations
 
@@ -41,6 +41,20 @@ def price(name: ModelName | str) -> tuple[float, float] | None:
     return next((known[spelling] for spelling in names if spelling in known), None)
 
 
+def sandbox_price(name: str) -> float:
+    """US dollars per second of one sandbox of a paid service.
+
+    From the section `sandboxes` of the file in `SAGE_PRICES`, else of `prices.yaml`. Raises ModelSetupError where the
+    file cannot be read.
+    """
+    own_file = secret("SAGE_PRICES")
+    if own_file:
+        own = _sandboxes(own_file, Path(own_file).stat().st_mtime_ns if Path(own_file).exists() else 0)
+        if name in own:
+            return own[name]
+    return _sandboxes(str(TABLE), 0)[name]
+
+
 def _spellings(name: ModelName | str) -> list[str]:
     if isinstance(name, str):
         return [name]
@@ -51,12 +65,31 @@ def _spellings(name: ModelName | str) -> list[str]:
 @cache
 def _table(path: str, _changed: int) -> dict[str, tuple[float, float]]:
     try:
-        rows: Any = yaml.safe_load(Path(path).read_text())["prices"]
+        given: Any = yaml.safe_load(Path(path).read_text())
+        rows: Any = given.get("prices", {}) if "sandboxes" in given else given["prices"]
         table = {str(name): (float(row[0]), float(row[1])) for name, row in rows.items()}
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         form = "'prices: {openai:MODEL: [INPUT, OUTPUT]}' in US dollars per million tokens"
         reason = " ".join(str(error).split())[:200]
         raise ModelSetupError(f"price table {path} cannot be read; it should say {form} ({reason})") from error
     if not all(0 <= value < math.inf for row in table.values() for value in row):
+        raise ModelSetupError(f"price table {path}: a price is negative or no number")
+    return table
+
+
+@cache
+def _sandboxes(path: str, _changed: int) -> dict[str, float]:
+    try:
+        given: Any = yaml.safe_load(Path(path).read_text())
+        table = {
+            str(name): float(row["vcpus"]) * float(row["usd_per_vcpu_second"])
+            + float(row["gib"]) * float(row["usd_per_gib_second"])
+            for name, row in given.get("sandboxes", {}).items()
+        }
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        form = "'sandboxes: {e2b: {vcpus: N, gib: N, usd_per_vcpu_second: USD, usd_per_gib_second: USD}}'"
+        reason = " ".join(str(error).split())[:200]
+        raise ModelSetupError(f"price table {path} cannot be read; it should say {form} ({reason})") from error
+    if not all(0 <= value < math.inf for value in table.values()):
         raise ModelSetupError(f"price table {path}: a price is negative or no number")
     return table

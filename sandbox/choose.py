@@ -1,23 +1,26 @@
-"""Which sandbox runs analysis code: `auto`, `local`, `plain`, `unsafe` or `none`."""
+"""Which sandbox runs analysis code: `auto`, `e2b`, `local`, `plain`, `unsafe` or `none`."""
 
 from __future__ import annotations
 
 from functools import cache
 
 from ..errors import SandboxError, UsageError, nearest
+from ..settings import secret
 from . import probe
+from .e2b import KEY, E2BSandbox
 from .isolation import Confinement
 from .local import LocalSandbox
 from .probe import Layer
 from .protocol import Sandbox
 
-CHOICES = ("auto", "local", "plain", "unsafe", "none")
+CHOICES = ("auto", "e2b", "local", "plain", "unsafe", "none")
 
 
 def make_sandbox(choice: str = "auto") -> Sandbox | None:
     """The sandbox of that name, not yet started; None for `none`.
 
-    `auto` and `local` isolate, or raise SandboxError where nothing does, before anything is spent. `plain` and
+    `auto` is `e2b` where its key is set (E2B_API_KEY), else `local`. `e2b` and `local` isolate, or raise SandboxError
+    where there is no key or nothing isolates, before anything is spent; neither ever becomes the other. `plain` and
     `unsafe` are an ordinary process without isolation: `plain` for our own analyses only, `unsafe` for code that a
     model wrote, when the user says so. Raises UsageError for another name. Probes the machine once per process.
     """
@@ -27,7 +30,14 @@ def make_sandbox(choice: str = "auto") -> Sandbox | None:
         return None
     if choice in ("plain", "unsafe"):
         return LocalSandbox(choice, Confinement())
+    if choice == "e2b" or (choice == "auto" and e2b_key_is_set()):
+        return E2BSandbox()
     return LocalSandbox("local", _best())
+
+
+def e2b_key_is_set() -> bool:
+    """Whether `auto` means e2b."""
+    return bool((secret(KEY) or "").strip())
 
 
 def available() -> list[Layer]:

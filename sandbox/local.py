@@ -25,6 +25,8 @@ class LocalSandbox:
     threads and event loops.
     """
 
+    most_billed = 0.0
+
     def __init__(self, name: str, confinement: Confinement, limits: Limits | None = None) -> None:
         self.name = name
         self.confinement = confinement

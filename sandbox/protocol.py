@@ -23,12 +23,16 @@ class Execution:
 
     `error` is None, or one short text: the exception with the line of the code it came from, `time limit of 20 s`,
     `memory limit of 1 GB`, `killed ...`. What was printed and emitted before an error is kept. `duration` in seconds.
+    `billed` are the seconds that a paid service charges for, 0 on the user's own machine; `usd` is what they cost,
+    0.0 until whoever knows prices has filled it in.
     """
 
     stdout: str
     results: tuple[Finding, ...]
     error: str | None
     duration: float
+    billed: float = 0.0
+    usd: float = 0.0
 
 
 class Sandbox(Protocol):
@@ -36,12 +40,17 @@ class Sandbox(Protocol):
 
     @property
     def name(self) -> str:
-        """As the user chose it: `local`, `plain`, `unsafe`."""
+        """As the user chose it: `local`, `e2b`, `plain`, `unsafe`."""
         ...
 
     @property
     def isolated(self) -> bool:
         """Whether code that a model wrote may run here."""
+        ...
+
+    @property
+    def most_billed(self) -> float:
+        """Seconds that a paid service charges for one run at most; 0 where runs cost nothing."""
         ...
 
     async def run(self, code: str, table: Table) -> Execution:

@@ -142,25 +142,30 @@ class Run:
             raise SandboxError(f"The worker could not be confined, so nothing was run: {said}")
         if self.why == "never started":
             raise SandboxError(f"The worker was not ready after {self.limits.start:g} s; nothing was run.")
-        text = self.output.text()
-        if self.frames.dropped:
-            text += f"\n[{self.frames.dropped} further findings were dropped: too many, or too large in total]"
-        return Execution(text, tuple(self.frames.findings), self._error(), duration)
+        return execution(self.frames, self.output, self.why, self.status, duration)
 
-    def _error(self) -> str | None:
-        if self.why:
-            return self.why
-        if self.frames.error or self.frames.done:
-            return self.frames.error
-        if self.status is None:
-            return "killed: the process of the sandbox ended"
-        if self.status == -signal.SIGXCPU:
-            return f"time limit of {self.limits.cpu} s of computing"
-        if self.status == -signal.SIGKILL:
-            return "killed by the system: most likely for its memory, or for its computing time"
-        if self.status < 0:
-            return f"crashed ({signal.Signals(-self.status).name})"
-        return f"the code ended its process before its end (exit code {self.status})"
+
+def execution(frames: Frames, output: Output, why: str | None, status: int | None, duration: float) -> Execution:
+    """What a run left behind: `why` it was ended from outside, `status` its worker's exit code, None where unknown."""
+    text = output.text()
+    if frames.dropped:
+        text += f"\n[{frames.dropped} further findings were dropped: too many, or too large in total]"
+    error = why or _error(frames, status)
+    return Execution(text, tuple(frames.findings), error, duration)
+
+
+def _error(frames: Frames, status: int | None) -> str | None:
+    if frames.error or frames.done:
+        return frames.error
+    if status is None:
+        return "killed: the process of the sandbox ended"
+    if status == -signal.SIGXCPU:
+        return f"time limit of {frames.limits.cpu} s of computing"
+    if status == -signal.SIGKILL:
+        return "killed by the system: most likely for its memory, or for its computing time"
+    if status < 0:
+        return f"crashed ({signal.Signals(-status).name})"
+    return f"the code ended its process before its end (exit code {status})"
 
 
 class Output:

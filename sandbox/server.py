@@ -19,7 +19,7 @@ import socket
 import struct
 from typing import Any
 
-from . import worker
+from . import analysis, worker
 from .plan import Plan
 
 HEADER = struct.Struct(">Q")
@@ -149,11 +149,8 @@ def _pipe() -> tuple[int, int]:
 
 def _table(data: bytes) -> Any:
     """The DataFrame, or why there is none."""
-    import pandas as pd
-
     try:
-        given = json.loads(data)
-        return pd.DataFrame(given["rows"], columns=given["columns"])
+        return analysis.load(data)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
 

@@ -11,15 +11,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
-import importlib
 import json
 import os
 import signal
 import socket
 import sys
-import warnings
 from typing import Any
 
+from . import analysis
 from .confine import confine, enter, violations
 from .plan import Plan
 from .server import Server
@@ -66,21 +65,9 @@ class Zygote:
     def prepare(self) -> None:
         """Import what analyses use, so that workers share it."""
         sys.meta_path.insert(0, _Absent(self.plan))
-        import numpy as np
         import pandas as pd
 
-        from . import values
-
-        # What is printed is read by whoever wrote the code: no cell cut at 50 characters, no column left out.
-        pd.set_option("display.max_colwidth", 200, "display.width", 200, "display.max_columns", 30)
-        try:
-            self.toolkit = sys.modules["toolkit"] = importlib.import_module(".toolkit", __package__)
-        except ModuleNotFoundError as error:
-            if error.name != f"{__package__}.toolkit":
-                raise
-        assert values.ROWS  # imported here, once, for the workers
-        warnings.simplefilter("ignore")  # the output is for what the code prints
-        np.random.seed(0)  # the same draws in every run, also of code that forgets to seed
+        self.toolkit = analysis.prepare()
         sample = pd.DataFrame({"a": ["x", "y", "x"], "b": [1.0, None, 2.0], "c": [True, False, True]})
         sample.groupby("a").agg({"b": "mean", "c": "sum"}).to_dict("records")
         sample["a"].str.len().value_counts().to_dict()

@@ -142,7 +142,10 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class CodeRun:
-    """Analysis code that was run in the sandbox for one iteration, and what it gave."""
+    """Analysis code that was run in the sandbox for one iteration, and what it gave.
+
+    `usd` is what it cost in US dollars; where a step was run again after a crash, all of its runs together.
+    """
 
     run_id: str
     iteration: int
@@ -153,6 +156,7 @@ class CodeRun:
     findings: tuple[Mapping[str, Any], ...]
     error: str | None
     seconds: float
+    usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

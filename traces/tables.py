@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration, and so the version of a store that this code reads and writes."""
 
 metadata = sa.MetaData()
@@ -159,6 +159,7 @@ code_runs = sa.Table(
     sa.Column("findings", JsonTuple),
     sa.Column("error", sa.Text),
     sa.Column("seconds", sa.Double),
+    sa.Column("usd", sa.Double, nullable=False, server_default="0"),
 )
 
 test_uses = sa.Table(

@@ -13,8 +13,8 @@ from sage_spo.sandbox.protocol import Sandbox
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
-    """What `--sandbox auto` gives. One for all tests: a start costs a second or more, a run some milliseconds."""
-    made = make_sandbox("auto")
+    """What `--sandbox local` gives. One for all tests: a start costs a second or more, a run some milliseconds."""
+    made = make_sandbox("local")
     assert made is not None
     yield made
     asyncio.run(made.aclose())

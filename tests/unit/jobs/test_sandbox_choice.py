@@ -53,7 +53,7 @@ def test_option_values_are_numbers_truth_values_or_texts() -> None:
         ("--strategy random --option directions=8", ["directions", "random"]),
         ("--strategy sage --option profile=huge", ["profile", "small"]),
         ("--sandbox locl", ["--sandbox", "locl", "Did you mean 'local'"]),
-        ("--sandbox plain", ["--sandbox", "choose auto, local, none, unsafe"]),
+        ("--sandbox plain", ["--sandbox", "choose auto, e2b, local, none, unsafe"]),
     ],
 )
 def test_a_wrong_option_is_exit_code_2_and_one_line(
