@@ -31,6 +31,20 @@ COLUMN_READERS = ("get", "filter", "pop")
 EXPRESSION_READERS = ("query", "eval")
 """Methods of a DataFrame that take an expression in which columns are bare names."""
 
+COMPUTING_NAMES = frozenset([
+    "records", "pd", "np", "abs", "all", "any", "bool", "dict", "enumerate", "float", "int", "isinstance", "len",
+    "list", "max", "min", "range", "round", "set", "sorted", "str", "sum", "tuple", "zip",
+])  # fmt: skip
+"""What a predicate may name that only computes."""
+
+COMPUTING_FUNCTIONS = frozenset([
+    "DataFrame", "NA", "Series", "Timedelta", "Timestamp", "abs", "array", "ceil", "concat", "cut", "exp", "floor",
+    "isin", "isna", "isnan", "isnull", "log", "log10", "logical_and", "logical_not", "logical_or", "maximum", "mean",
+    "median", "minimum", "mod", "nan", "notna", "notnull", "percentile", "qcut", "quantile", "select", "sign",
+    "sqrt", "to_datetime", "to_numeric", "unique", "where", "zeros", "ones",
+])  # fmt: skip
+"""Functions of pandas and numpy that only compute."""
+
 
 def coin(
     example_ids: Iterable[str], rng: np.random.Generator, strata: Mapping[str, Hashable] | None = None
@@ -228,6 +242,30 @@ def predicate_problem(expression: str) -> str | None:
     if {"output", "expected"} <= columns:
         return "compares output with expected, which says that an example failed and not why"
     return None
+
+
+def keeps_to_itself(expression: str) -> bool:
+    """Whether a predicate plainly does nothing but compute, so that it may share a process with others.
+
+    Not a matter of safety either: one that may reach further is run on its own, where it changes no other's matches.
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(expression.strip(), mode="eval")))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    arguments = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    assigned = {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    return all(_computes(node, COMPUTING_NAMES | arguments | assigned) for node in nodes)
+
+
+def _computes(node: ast.AST, names: frozenset[str]) -> bool:
+    if isinstance(node, ast.Name):
+        return node.id in names and not node.id.startswith("_")
+    if isinstance(node, ast.Attribute):
+        if isinstance(node.value, ast.Name) and node.value.id in ("pd", "np"):
+            return node.attr in COMPUTING_FUNCTIONS
+        return not node.attr.startswith("_") and node.attr not in (*EXPRESSION_READERS, "pipe", "format", "format_map")
+    return True
 
 
 def _columns(tree: ast.AST) -> Iterator[str]:
