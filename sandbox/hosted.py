@@ -14,6 +14,7 @@ import sys
 from dataclasses import replace
 from types import ModuleType
 
+_FAILED = 97
 _SPARE = 0.9
 """Of the memory that the machine has left: it needs some to say that the rest was not enough."""
 
@@ -54,4 +55,10 @@ def _memory() -> tuple[int | None, int | None]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except BaseException as error:  # before any given code, or because that closed what its end is told by
+        with contextlib.suppress(OSError):
+            os.write(1, f"{type(error).__name__}: {error}".encode())
+    finally:
+        os._exit(_FAILED)

@@ -59,6 +59,8 @@ class Machine:
     ended: float | None = None
     kernel: asyncio.subprocess.Process | None = None
     runs: int = 0
+    said: str = ""
+    """What its kernel has printed."""
 
     def path(self, given: str) -> Path:
         """A path as envd takes it: relative to the user's home."""
@@ -263,6 +265,7 @@ class E2BServer:
         assert kernel.stdout is not None
         assert kernel.stderr is not None
         while text := await kernel.stdout.read(1 << 20):
+            machine.said += text.decode("utf-8", "replace")
             await say(type="stdout", text=text.decode("utf-8", "replace"), timestamp="now")
             if self.trouble.execute == "cut":
                 await asyncio.sleep(0.5)
