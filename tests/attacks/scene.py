@@ -44,10 +44,10 @@ class Scene:
         self.temporary.mkdir()
         self._kept = contextlib.ExitStack()
         self._kept.callback(shutil.rmtree, self.base, ignore_errors=True)
-        own = self._kept.enter_context(tempfile.NamedTemporaryFile("w", dir=Path.home(), prefix=self.mark))
-        own.write(self.secret)
-        own.flush()
-        self.own = own.name
+        number, self.own = tempfile.mkstemp(dir=Path.home(), prefix=self.mark)
+        os.write(number, self.secret.encode())
+        os.close(number)
+        self._kept.callback(os.unlink, self.own)
         self._environment()
         self.signals = 0
         if threading.current_thread() is threading.main_thread():
