@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from pydantic import BaseModel, ValidationError
 
 from ..evaluation.paid_calls import PaidCalls, PaidRequest
+from ..sandbox.text import clean
 from ..seeding import digest
 from ..traces.rows import Answer
 
@@ -21,7 +24,18 @@ if TYPE_CHECKING:  # importing it takes seconds, and a run without an agent mode
     from ..models.agent import AgentModel
 
 S = TypeVar("S", bound=BaseModel)
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Characters that steer, reorder or hide text: controls but for tab and line feed, bidirectional and zero-width ones,
+fillers, variation selectors, tags, and halves of characters."""
+
+PLAIN_NAME = re.compile(r"[\w({][\w()./{}+-]{0,23}")
+"""One short word, which can give no order."""
+NAME_SHOWN, NAMES_SHOWN = 200, 300
+"""Characters of one name, and names of one list, in a request."""
+REPLY_SHOWN, LOCKED_SHOWN = 4000, 4000
 
 
 @dataclass
@@ -58,10 +72,15 @@ class AgentDesk:
             reply, problem = parse_reply(text, schema)
             if reply is not None:
                 return reply
+            said = fenced(text, cap=REPLY_SHOWN)
+            name = fence(self.calls.seed, role, iteration, index, said)
             messages = [
                 *messages,
-                {"role": "assistant", "content": text[:4000]},
-                {"role": "user", "content": f"That reply cannot be used: {problem}. Reply again, as JSON only."},
+                {"role": "assistant", "content": prompt_text("reply", fence=name, reply=said)},
+                {
+                    "role": "user",
+                    "content": prompt_text("repair", fence=name, reply=said, problem=fenced(problem, 200)),
+                },
             ]
         return None
 
@@ -124,29 +143,56 @@ def _first_line(error: Exception) -> str:
 @cache
 def _environment() -> Environment:
     # Prompts are plain text: nothing is escaped, and a name that is not given is an error, not an empty string.
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "prompts"),
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["names"] = _names
+    return environment
 
 
-def prompt_text(name: str, **values: Any) -> str:
-    """The prompt template `prompts/NAME.txt` with its placeholders filled in."""
-    return _environment().get_template(f"{name}.txt").render(**values).strip()
+def prompt_text(name: str, *, fence: str, **values: Any) -> str:
+    """The prompt template `prompts/NAME.txt` with its placeholders filled in.
+
+    The tags are called `fence`, or by another name made of it where that stands in what they enclose.
+    """
+    template = _environment().get_template(f"{name}.txt")
+    said = f"{template.render(fence='', **values)} {values}".casefold()
+    while fence in said:
+        fence = f"data-{digest(fence)[:8]}"
+    return template.render(fence=fence, **values).strip()
 
 
 def fence(seed: int, *content: object) -> str:
-    """The name of a request's tags: known only to who knows the run's seed and everything that the tags enclose."""
+    """The name of a request's tags: another one for each seed and for whatever the tags enclose."""
     return f"data-{digest(seed, *(str(part) for part in content))[:8]}"
 
 
 def fenced(text: str, cap: int = 1500) -> str:
-    """Untrusted text made safe to show between tags that it cannot know: control characters stripped, size capped.
+    """Untrusted text made fit to stand between a request's tags: nothing invisible in it, and its size capped."""
+    shown = INVISIBLE.sub("", clean(text))
+    return shown if len(shown) <= cap else shown[:cap] + f" […{len(shown) - cap} characters more]"
 
-    The tags of a request carry a digest of their own, so that no text can close them.
+
+@pass_context
+def _names(context: Context, names: Sequence[str]) -> str:
+    """Names out of the data, such as labels, as a list in a sentence.
+
+    They are needed as they are written. Where one is more than a short word, all stand in the fence, as JSON.
     """
-    clean = CONTROL.sub("", text)
-    return clean if len(clean) <= cap else clean[:cap] + f" […{len(clean) - cap} characters more]"
+    names = [str(name) for name in names]
+    if len(names) <= NAMES_SHOWN and all(PLAIN_NAME.fullmatch(name) for name in names):
+        return ", ".join(names)
+    shown = [_quoted(name) for name in names[:NAMES_SHOWN]]
+    left = len(names) - len(shown)
+    text = f"[{', '.join(shown)}]" + (f" and {left} more" if left else "")
+    return f"\n<{context['fence']}>\n{text}\n</{context['fence']}>\n"
+
+
+def _quoted(name: str) -> str:
+    """A name in quotes, as Python reads it, cut where it is very long; what cannot be seen stands there as escapes."""
+    cut = name if len(name) <= NAME_SHOWN else f"{name[:NAME_SHOWN]}…"
+    return INVISIBLE.sub(lambda found: ascii(found[0])[1:-1], json.dumps(cut, ensure_ascii=False))

@@ -162,7 +162,7 @@ async def diagnose(
             prompt=fenced(workspace.champion.system, cap=24_000),
             fields=workspace.fields,
             findings=list(accumulated(f.text for f in workspace.findings)),
-            confirmed=[{"predicate": p, "words": s.words} for p, s in brief.confirmed],
+            confirmed=[{"predicate": fenced(p, cap=500), "words": s.words} for p, s in brief.confirmed],
             nothing=[fenced(name, cap=60) for name in workspace.nothing[:MOST_NAMES]],
             user_template=workspace.champion.main == "user",
             failures=[shown_failure(workspace, r) for r in sample],

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from ..sandbox.text import clean
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..tasks.task import Task
@@ -33,6 +34,11 @@ class Edit(BaseModel):
     old: str = Field(default="", description="For replace and remove: the sentence of the prompt, word for word.")
     text: str = Field(default="", description="The new sentence; for demos the answers to show, in order.")
     demo_ids: SkipJsonSchema[tuple[str, ...]] = ()
+
+    @field_validator("text")
+    @classmethod
+    def _visible(cls, text: str) -> str:
+        return clean(text)  # it becomes part of a prompt
 
 
 def edit_of(fix: str) -> Edit:

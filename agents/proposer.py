@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..errors import BudgetExceeded
 from ..evaluation.hypotheses import Support
 from ..tasks.prompt import placeholders
-from .ask import AgentDesk, fence, fenced, prompt_text
+from .ask import LOCKED_SHOWN, AgentDesk, fence, fenced, prompt_text
 from .diagnostician import shown_failure
 from .edits import Edit
 from .workspace import Workspace
@@ -74,16 +74,16 @@ async def propose(
         fence=fence(desk.calls.seed, iteration, workspace.champion.id, direction.claim, direction.cause, *shown),
         prompt=fenced(text, cap=24_000),
         labels=task.labels,
-        claim=direction.claim,
+        claim=fenced(direction.claim, cap=400),
         predicate=fenced(direction.predicate, cap=500),
         words=direction.support.words if direction.support else "",
-        fix=direction.fix,
-        cause=direction.cause,
+        fix=fenced(direction.fix, cap=700),
+        cause=fenced(direction.cause, cap=10_000),
         failures=[shown_failure(workspace, r) for r in sample],
         tried=[fenced(t, cap=300) for t in tried],
         most=most,
         placeholders=[f"{{{name}}}" for name in sorted(placeholders(text, task.fields))],
-        locked=task.locked,
+        locked=[fenced(text, cap=LOCKED_SHOWN) for text in task.locked],
     )
     try:
         reply = await desk.ask(

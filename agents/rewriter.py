@@ -7,11 +7,12 @@ from collections.abc import Collection, Sequence
 from pydantic import BaseModel, Field
 
 from ..errors import BudgetExceeded
+from ..sandbox.text import clean
 from ..tasks.prompt import Prompt, placeholders
 from ..tasks.task import Task
 from ..traces.rows import Record
 from . import playbook
-from .ask import AgentDesk, fence, fenced, prompt_text
+from .ask import LOCKED_SHOWN, AgentDesk, fence, fenced, prompt_text
 from .operators import Situation
 
 ERRORS_SHOWN = 8
@@ -65,7 +66,7 @@ async def _asked(s: Situation, desk: AgentDesk, iteration: int, index: int, trie
         measured=len(measured),
         labels=s.task.labels,
         placeholders=[f"{{{name}}}" for name in sorted(placeholders(s.prompt.system, known_fields))],
-        locked=s.task.locked,
+        locked=[fenced(text, cap=LOCKED_SHOWN) for text in s.task.locked],
         tried=[fenced(text, cap=300) for text in tried],
     )
     reply = await desk.ask(
@@ -78,7 +79,7 @@ async def _asked(s: Situation, desk: AgentDesk, iteration: int, index: int, trie
     )
     if reply is None:
         return None
-    text = repaired(s.task, s.prompt, reply.prompt.strip())
+    text = repaired(s.task, s.prompt, clean(reply.prompt).strip())
     child = s.prompt.edited(text=text, origin="rewrite", shown=(r.example_id for r in sample))
     return None if s.task.violations(child) or not child.system.strip() else child
 

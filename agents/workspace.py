@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..evaluation.hypotheses import Support, checked_mask, support
+from ..evaluation.hypotheses import Support, checked_mask, keeps_to_itself, support
 from ..sandbox.protocol import Execution, Sandbox
 from ..sandbox.table import Table
 from ..tasks.prompt import Prompt
@@ -126,14 +126,17 @@ class Workspace:
 
         The predicates see neither scores nor feedback, and what they match is all that is taken from them.
         """
-        if not predicates:
-            return []
-        masks = await self._masks(predicates)
-        if masks is None and len(predicates) > 1:  # one that takes too long or kills its worker costs only itself
-            masks = [one for p in predicates for one in (await self._masks([p]) or ["could not be run in time"])]
-        return masks or ["could not be run in time"]
+        together = [p for p in dict.fromkeys(predicates) if keeps_to_itself(p)]
+        found = dict(zip(together, await self._masks(together) or (), strict=False))
+        for predicate in predicates:
+            # One that takes too long, kills its worker or may reach into it costs only itself.
+            if predicate not in found:
+                [found[predicate]] = await self._masks([predicate]) or ["could not be run in time"]
+        return [found[predicate] for predicate in predicates]
 
     async def _masks(self, predicates: Sequence[str]) -> list[dict[str, bool] | str] | None:
+        if not predicates:
+            return []
         assert self.sandbox is not None
         code = PREDICATES.format(predicates=repr(list(predicates)))
         execution = await self.sandbox.run(code, self._blind)

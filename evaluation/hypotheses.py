@@ -31,6 +31,26 @@ COLUMN_READERS = ("get", "filter", "pop")
 EXPRESSION_READERS = ("query", "eval")
 """Methods of a DataFrame that take an expression in which columns are bare names."""
 
+COMPUTING_NAMES = frozenset([
+    "records", "pd", "np", "abs", "all", "any", "bool", "dict", "enumerate", "float", "int", "isinstance", "len",
+    "list", "max", "min", "range", "round", "set", "sorted", "str", "sum", "tuple", "zip",
+])  # fmt: skip
+"""What a predicate may name that only computes."""
+
+COMPUTING_FUNCTIONS = frozenset([
+    "DataFrame", "NA", "Series", "Timedelta", "Timestamp", "abs", "array", "ceil", "concat", "cut", "exp", "floor",
+    "isin", "isna", "isnan", "isnull", "log", "log10", "logical_and", "logical_not", "logical_or", "maximum", "mean",
+    "median", "minimum", "mod", "nan", "notna", "notnull", "percentile", "qcut", "quantile", "select", "sign",
+    "sqrt", "to_datetime", "to_numeric", "unique", "where", "zeros", "ones",
+])  # fmt: skip
+"""Functions of pandas and numpy that only compute."""
+
+CHANGING = frozenset([
+    "add", "append", "clear", "discard", "extend", "format", "format_map", "insert", "pipe", "pop", "popitem", "remove",
+    "reverse", "setdefault", "sort", "update",
+])  # fmt: skip
+"""Methods that change a list or a mapping in a cell, or read attributes by name."""
+
 
 def coin(
     example_ids: Iterable[str], rng: np.random.Generator, strata: Mapping[str, Hashable] | None = None
@@ -228,6 +248,38 @@ def predicate_problem(expression: str) -> str | None:
     if {"output", "expected"} <= columns:
         return "compares output with expected, which says that an example failed and not why"
     return None
+
+
+def keeps_to_itself(expression: str) -> bool:
+    """Whether a predicate plainly does nothing but compute, so that it may share a process with others.
+
+    Not a matter of safety either: one that may reach further is run on its own, where it changes no other's matches.
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(expression.strip(), mode="eval")))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    own = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    own |= {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    # pandas and numpy by another name would offer all of their functions.
+    libraries = {id(node.value) for node in nodes if isinstance(node, ast.Attribute) and _is_library(node.value)}
+    if any(_is_library(node) and id(node) not in libraries for node in nodes):
+        return False
+    return all(_computes(node, COMPUTING_NAMES | own) for node in nodes)
+
+
+def _is_library(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("pd", "np")
+
+
+def _computes(node: ast.AST, names: frozenset[str]) -> bool:
+    if isinstance(node, ast.Name):
+        return node.id in names and not node.id.startswith("_")
+    if not isinstance(node, ast.Attribute):
+        return True
+    if _is_library(node.value):
+        return node.attr in COMPUTING_FUNCTIONS
+    return not node.attr.startswith("_") and node.attr not in (*EXPRESSION_READERS, *CHANGING)
 
 
 def _columns(tree: ast.AST) -> Iterator[str]:

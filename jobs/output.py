@@ -17,7 +17,9 @@ WIDEST = 100
 
 # Everything that could move the cursor, change colours or hide text; line ends and tabs are dealt with apart.
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -44,7 +46,7 @@ def notice(text: str) -> None:
 def print_json(document: dict[str, Any]) -> None:
     """One JSON document on standard output, with control characters in its texts as escapes."""
     text = json.dumps(document, ensure_ascii=False, indent=2)
-    print(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    print(_CONTROL.sub(lambda found: json.dumps(found[0])[1:-1], text))
 
 
 def printable(text: str) -> str:

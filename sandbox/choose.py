@@ -6,7 +6,7 @@ from functools import cache
 
 from ..errors import SandboxError, UsageError, nearest
 from ..settings import secret
-from . import isolation, probe
+from . import probe
 from .e2b import KEY, E2BSandbox
 from .isolation import Confinement
 from .local import LocalSandbox
@@ -48,17 +48,15 @@ def available() -> list[Layer]:
 @cache
 def _best() -> Confinement:
     """Every layer that holds, if together they isolate."""
-    found = {layer.name: layer for layer in available()}
-    best = Confinement(
-        tuple(name for name in ("landlock", "seccomp") if found[name].holds),
-        isolation.bubblewrap() if found["bubblewrap"].holds else None,
-    )
+    found = available()
+    best = Confinement(tuple(layer.name for layer in found if layer.holds))
     if best.isolates:
         return best
-    lacking = "; ".join(f"{layer.name}: {layer.detail}" for layer in found.values() if not layer.holds)
+    lacking = "; ".join(f"{layer.name}: {layer.detail}" for layer in found if not layer.holds)
     raise SandboxError(
         "Nothing isolates code on this machine, so code that a model wrote is not run. "
         f"{lacking}. Local isolation needs Linux on x86-64 or ARM64 with seccomp, and either Landlock (kernel 5.13 or "
-        "newer; the package `sandlock` comes with sage-spo) or bubblewrap (`apt install bubblewrap`). Ways out: "
+        "newer; the package `sandlock` comes with sage-spo) or user namespaces (`sysctl user.max_user_namespaces`). "
+        "Ways out: "
         "--sandbox none (no analysis code at all), or --sandbox unsafe (runs the model's code with all your rights)."
     )

@@ -1,27 +1,36 @@
-"""Confines the own process, and checks by trying that it is confined. Runs inside the sandbox."""
+"""Confines the own process, and checks by trying that it is confined. Runs inside the sandbox.
+
+In two steps, because importing pandas must be able to list folders which code shall not see: `enter` before, when the
+process is still small and has no threads, `confine` after.
+"""
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
+import signal
 import socket
 import sys
 
-from . import seccomp
-from .plan import Plan
+from . import namespaces, privileges, seccomp
+from .plan import PROBE_MEMORY, PROCESSES, Plan
 
-_SET_DUMPABLE = 4
+
+def enter(plan: Plan) -> None:
+    """Join the plan's cgroups and make its namespaces. May return in another process than it was called in."""
+    for path in plan.groups:
+        with open(path, "w") as file:
+            file.write("0")
+    if "namespaces" in plan.layers:
+        namespaces.enter()
 
 
 def confine(plan: Plan) -> None:
     """Apply the plan's layers to this process and what it forks, for good. Raises whatever goes wrong."""
-    unknown = set(plan.layers) - {"landlock", "seccomp"}
-    if unknown:
-        raise ValueError(f"unknown layers {sorted(unknown)}")
-    # Closes /proc/PID of this process and of what it forks, where pipes can be opened, to each other.
-    if sys.platform == "linux" and ctypes.CDLL(None).prctl(_SET_DUMPABLE, ctypes.c_ulong(0)) != 0:
-        raise OSError("prctl: not dumpable was refused")
+    if "namespaces" in plan.layers:
+        namespaces.hide_files(plan.readable, plan.emptied)
+    if sys.platform == "linux" and plan.layers:
+        privileges.give_up()
     if "landlock" in plan.layers:
         _landlock(plan.readable)
     if "seccomp" in plan.layers:
@@ -50,17 +59,27 @@ def _landlock(readable: tuple[str, ...]) -> None:
 def violations(plan: Plan) -> list[str]:
     """What is possible although the plan's layers must forbid it; empty if they hold."""
     tried = []
-    if "landlock" in plan.layers or plan.contained:
+    if "landlock" in plan.layers or "namespaces" in plan.layers:
         tried += [
             ("a file outside was read", _reads, plan.forbidden),
             ("a folder outside was listed", _lists, plan.forbidden),
             ("a file was written", _writes, plan.forbidden),
         ]
+    if "namespaces" in plan.layers:
+        tried += [
+            ("a file outside was seen", os.stat, plan.forbidden),
+            ("/proc was seen", os.stat, "/proc/self"),
+            ("a process outside was seen", _signals, plan.outside),
+        ]
+    if plan.layers:
+        tried += [("a privilege was left", os.chroot, "/")]
     if "seccomp" in plan.layers:
         tried += [("a socket was opened", _opens, family) for family in (socket.AF_INET, socket.AF_UNIX)]
         tried += [("a program could be started", _starts, plan.forbidden)]
-    elif plan.contained:
+    elif "namespaces" in plan.layers:
         tried += [("a network is there", _sees_network, None)]
+    if "cgroup" in plan.layers and plan.probe:
+        tried += [("too many processes were started", _forks, None), ("too much memory was used", _fills, None)]
     return [what for what, attempt, argument in tried if _succeeds(attempt, argument)]
 
 
@@ -78,13 +97,16 @@ def _reads(path: str) -> None:
 
 
 def _lists(path: str) -> None:
-    # Bubblewrap shows the folders on the way to what is visible, without what else is in them.
     if os.path.basename(path) not in os.listdir(os.path.dirname(path)):
         raise FileNotFoundError(path)
 
 
 def _writes(path: str) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_APPEND))
+
+
+def _signals(process: int) -> None:
+    os.kill(process, 0)
 
 
 def _opens(family: socket.AddressFamily) -> None:
@@ -103,3 +125,26 @@ def _starts(path: str) -> None:
 def _sees_network(_: object) -> None:
     if {name for _, name in socket.if_nameindex()} <= {"lo"}:
         raise OSError("none")
+
+
+def _forks(_: object) -> None:
+    children: list[int] = []
+    try:
+        while len(children) < 2 * PROCESSES:
+            child = os.fork()
+            if not child:
+                signal.pause()
+            children.append(child)
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def _fills(_: object) -> None:
+    child = os.fork()
+    if not child:
+        len(bytearray(2 * PROBE_MEMORY))
+        os._exit(0)
+    if os.WIFSIGNALED(os.waitpid(child, 0)[1]):
+        raise OSError("killed")

@@ -1,22 +1,34 @@
-"""What confines the process that runs given code: bubblewrap around it where it works, Landlock and seccomp within."""
+"""What confines the process that runs given code, and the command that starts it so."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import sys
 import sysconfig
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from .plan import Limits, Plan
+from .plan import LAYERS, Limits, Plan
 
 _FOLDER = Path(__file__).resolve().parent
-_SYSTEM = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo")
+_SYSTEM = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share/zoneinfo")
 """Shared libraries, which extension modules load late, and time zones."""
-_IMPORTED = ("numpy", "pandas", "sandlock")
+_PACKAGES = (
+    "numpy",
+    "pandas",
+    "scipy",
+    "sklearn",
+    "joblib",
+    "threadpoolctl",
+    "narwhals",
+    "dateutil",
+    "six",
+    "pytz",
+    "tzdata",
+)
+"""What code may import beside the standard library, where it is installed: pandas, and what people use with it."""
 ENVIRONMENT = {
     "PYTHONHASHSEED": "0",  # the same order of sets in every run
     "PYTHONUTF8": "1",
@@ -33,59 +45,66 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """Layers of isolation: those the process applies to itself, and the `bwrap` program around it, if any."""
+    """Layers of isolation, of `plan.LAYERS`."""
 
     layers: tuple[str, ...] = ()
-    bubblewrap: str | None = None
 
     @property
     def isolates(self) -> bool:
         """Files are out of reach (either way), and so is everything that takes a system call to reach."""
-        return "seccomp" in self.layers and ("landlock" in self.layers or self.bubblewrap is not None)
+        return "seccomp" in self.layers and bool({"namespaces", "landlock"} & set(self.layers))
 
     def __str__(self) -> str:
-        return ", ".join([*(["bubblewrap"] if self.bubblewrap else []), *self.layers]) or "no isolation"
+        return ", ".join(name for name in LAYERS if name in self.layers) or "no isolation"
 
 
-def bubblewrap() -> str | None:
-    """The `bwrap` program, where it is installed."""
-    return shutil.which("bwrap") if sys.platform == "linux" else None
-
-
-def command(
-    confinement: Confinement, forbidden: str, limits: Limits | None = None, *, probe: bool = False
-) -> list[str]:
-    """The command that starts the process so confined. `forbidden` is a file that it must not be able to read."""
-    readable, packages = _paths()
-    plan = Plan(
+def plan_of(confinement: Confinement, limits: Limits, forbidden: str, groups: tuple[str, ...], *, probe: bool) -> Plan:
+    """How the process sets itself up. `forbidden` is a file that it must not be able to read afterwards."""
+    readable, emptied, packages = _paths()
+    return Plan(
         layers=confinement.layers,
-        contained=confinement.bubblewrap is not None,
         readable=readable,
+        emptied=emptied,
         packages=packages,
+        groups=groups,
         forbidden=forbidden,
+        outside=os.getpid(),
         probe=probe,
-        limits=limits or Limits(),
+        limits=limits,
     )
-    interpreter = os.path.realpath(sys.executable)
-    inner = [interpreter, "-P", "-s", "-S", "-B", str(_FOLDER / "boot.py"), plan.dumps()]
-    if confinement.bubblewrap is None:
-        return inner
-    outer = [confinement.bubblewrap, "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
-    for path in dict.fromkeys((interpreter, *readable)):
-        outer += ["--ro-bind", path, path]
-    return [*outer, "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/", "--chdir", "/", "--", *inner]
+
+
+def command(plan: Plan) -> list[str]:
+    """The command that starts the process: Python without its site-packages, its environment and its user's files."""
+    return [os.path.realpath(sys.executable), "-P", "-s", "-S", "-B", str(_FOLDER / "boot.py"), plan.dumps()]
 
 
 @cache
-def _paths() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What may be read: Python's library, the installed packages, shared libraries, this folder; and the packages."""
-    packages: dict[str, None] = {}
-    for name in _IMPORTED:
+def _paths() -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """What may be read: Python's library, shared libraries, this folder, the packages; what of it is shown empty; and
+    the folders to import the packages from.
+    """
+    packages: list[Path] = []
+    for name in (*_PACKAGES, "sandlock"):
         spec = importlib.util.find_spec(name)  # finds without importing
         if spec is not None and spec.origin:
-            packages[str(Path(spec.origin).resolve().parent.parent)] = None
+            origin = Path(spec.origin).resolve()
+            packages.append(origin.parent if origin.name == "__init__.py" else origin)
+    folders = list(dict.fromkeys(package.parent for package in packages))
+    # Where wheels put the shared libraries that they bring.
+    packages += [library for folder in folders for library in folder.glob("*.libs") if _ours(library.name)]
     library = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
     if Path(sys.base_prefix) not in (Path("/"), Path("/usr")):
         library.append(os.path.join(sys.base_prefix, "lib"))  # shared libraries that come with this Python
-    wanted = [*map(os.path.realpath, library), *_SYSTEM, *packages, str(_FOLDER)]
-    return tuple(dict.fromkeys(path for path in wanted if os.path.isdir(path))), tuple(packages)
+    library = [os.path.realpath(path) for path in library]
+    readable = [*library, *_SYSTEM, *map(str, packages), str(_FOLDER)]
+    emptied = [os.path.join(path, name) for path in library for name in ("site-packages", "dist-packages")]
+    return (
+        tuple(dict.fromkeys(path for path in readable if os.path.exists(path))),
+        tuple(dict.fromkeys(path for path in emptied if os.path.isdir(path))),
+        tuple(map(str, folders)),
+    )
+
+
+def _ours(libraries: str) -> bool:
+    return libraries.removesuffix(".libs") in (*_PACKAGES, "scikit_learn")

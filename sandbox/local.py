@@ -77,7 +77,7 @@ class LocalSandbox:
             if self._closed:
                 raise SandboxError("This sandbox is closed.")
             if self._process is None or not self._process.alive:
-                self._process = Process(self.confinement, self.limits)
+                self._process = Process(self.confinement, self.limits, CONCURRENT)
             return self._process
 
     async def aclose(self) -> None:

@@ -5,6 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 
+LAYERS = ("namespaces", "landlock", "seccomp", "cgroup")
+"""What isolates, by name: see docs/security.md."""
+PROCESSES = 24
+"""How many a cgroup allows: the one that forks, one for each table, the workers, and some that are just ending."""
+PROBE_MEMORY = 64 << 20
+"""Bytes that a cgroup allows where it is only tried whether it bounds memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -31,19 +38,26 @@ class Limits:
 class Plan:
     """How the process inside sets itself up.
 
-    `layers` are applied by itself, of `landlock` and `seccomp`; `readable` are the only paths that may be read then;
-    `packages` are the folders to import numpy and pandas from; `forbidden` is a file that must not be readable
-    afterwards (how it checks itself). `probe` ends the process after that check.
+    `layers`, of LAYERS, are applied by itself. `readable` are then the only paths that may be read, with `emptied`
+    folders in them shown empty where namespaces can; `packages` are the folders to import numpy and pandas from;
+    `groups` the files by which it joins its cgroups. `forbidden` is a file that must be out of reach afterwards, and
+    `outside` a process (how it checks itself). `probe` ends the process after that check.
     """
 
     layers: tuple[str, ...] = ()
-    contained: bool = False
-    """Whether the process was started in a container of its own (bubblewrap), to be checked likewise."""
     readable: tuple[str, ...] = ()
+    emptied: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     forbidden: str = ""
+    outside: int = 0
     probe: bool = False
     limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a layer that does not exist: nothing may pass for isolated that isn't."""
+        if unknown := sorted(set(self.layers) - set(LAYERS)):
+            raise ValueError(f"unknown layers {unknown}")
 
     def dumps(self) -> str:
         return json.dumps(asdict(self))
@@ -51,6 +65,6 @@ class Plan:
     @classmethod
     def loads(cls, text: str) -> Plan:
         given = json.loads(text)
-        for name in ("layers", "readable", "packages"):
+        for name in ("layers", "readable", "emptied", "packages", "groups"):
             given[name] = tuple(given[name])
         return cls(**given | {"limits": Limits(**given["limits"])})

@@ -5,13 +5,15 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from . import isolation, process
+from . import process
 from .isolation import Confinement
+from .plan import LAYERS
 
 _FORBIDS = {
-    "bubblewrap": "hides all files but Python's own, and the network",
+    "namespaces": "hide all files but Python's own, all processes and the network",
     "landlock": "opens no files but Python's own",
     "seccomp": "allows no sockets, processes or signals to others",
+    "cgroup": "bounds memory and processes of all runs together",
 }
 
 
@@ -26,18 +28,10 @@ class Layer:
 
 def layers() -> list[Layer]:
     """Every layer there is, each tried by itself in a process of its own; some 0.3 s together."""
-    program = isolation.bubblewrap()
-    tried = {
-        "bubblewrap": Confinement(bubblewrap=program) if program else None,
-        "landlock": Confinement(("landlock",)),
-        "seccomp": Confinement(("seccomp",)),
-    }
-    with ThreadPoolExecutor(len(tried)) as threads:
-        return list(threads.map(_layer, tried, tried.values()))
+    with ThreadPoolExecutor(len(LAYERS)) as threads:
+        return list(threads.map(_layer, LAYERS))
 
 
-def _layer(name: str, confinement: Confinement | None) -> Layer:
-    if confinement is None:
-        return Layer(name, False, "not installed; optional: `apt install bubblewrap`, `dnf install bubblewrap`")
-    failure = process.probe(confinement)
+def _layer(name: str) -> Layer:
+    failure = process.probe(Confinement((name,)))
     return Layer(name, failure is None, failure or _FORBIDS[name])

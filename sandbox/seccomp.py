@@ -19,7 +19,7 @@ ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 
 # Numbers of the kernel's tables: (x86-64, ARM64); None where the architecture has no such call.
 WORKER: dict[str, tuple[int, int | None]] = {
-    # Files: Landlock or bubblewrap says which; writing only to descriptors that are open already.
+    # Files: Landlock or the mount namespace says which; writing only to descriptors that are open already.
     "read": (0, 63), "write": (1, 64), "readv": (19, 65), "writev": (20, 66), "pread64": (17, 67),
     "close": (3, 57), "lseek": (8, 62), "open": (2, None), "openat": (257, 56), "getdents64": (217, 61),
     "stat": (4, None), "fstat": (5, 80), "lstat": (6, None), "newfstatat": (262, 79), "statx": (332, 291),
@@ -43,7 +43,7 @@ WORKER: dict[str, tuple[int, int | None]] = {
 
 ZYGOTE: dict[str, tuple[int, int | None]] = WORKER | {
     "clone": (56, 220), "clone3": (435, 435), "fork": (57, None), "wait4": (61, 260), "waitid": (247, 95),
-    "kill": (62, 129), "setsid": (112, 157), "getppid": (110, 173), "prlimit64": (302, 261),
+    "kill": (62, 129), "pipe2": (293, 59), "setsid": (112, 157), "getppid": (110, 173), "prlimit64": (302, 261),
     "prctl": (157, 167), "seccomp": (317, 277), "close_range": (436, 436),
     # For the worker, which confines itself further after the fork.
     "landlock_create_ruleset": (444, 444), "landlock_add_rule": (445, 445), "landlock_restrict_self": (446, 446),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -68,7 +69,7 @@ async def test_it_is_told_counts_rules_and_what_was_tried(desk_at: Desks):
     assert f"predicate: {PREDICATE}; {SUPPORT.words}" in text
     assert "F9: inside_expected" in text
     assert "{labels}" in text
-    assert "Keep this text word for word: Never guess." in text
+    assert re.search(r"Keep this text word for word:\n<(data-\w+)>\nNever guess\.\n</\1>", text)
     assert "- Mind the tone." in text
 
 

@@ -27,7 +27,6 @@ async def test_runs_of_code_never_overwrite_each_other_however_many_predicates_a
     shared = workspace_of(TASK, RECORDS, sandbox, keep=kept.append)
     for opinion in range(2):
         await beside(shared, opinion).run(f"print({opinion})", f"diagnostician {opinion + 1}")
-    killer = "__import__('os')._exit(0)"
-    await shared.masks([killer, *(f'records["n_words"] > {n}' for n in range(120))])
+    await shared.masks([f"__import__('os')._exit({n})" for n in range(120)])
     places = [run.index for run in kept]
     assert len(set(places)) == len(places) > 120

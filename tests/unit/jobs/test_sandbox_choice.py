@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from typing import Any
@@ -18,9 +17,11 @@ from sage_spo.jobs.cli import main
 from sage_spo.jobs.options import option_values
 from sage_spo.tests.fakes.landscape import make_task
 from sage_spo.tests.fakes.server import FakeServer
-from sage_spo.tests.unit.sandbox.test_choice import WITHOUT
+from sage_spo.tests.unit.sandbox.without import command
 
-NOTHING_ISOLATES = WITHOUT.split("try:")[0] + "from sage_spo.jobs.cli import main\nsys.exit(main(sys.argv[1:]))\n"
+NOTHING_ISOLATES = command(
+    "namespaces,landlock", "-c", "import sys\nfrom sage_spo.jobs.cli import main\nsys.exit(main(sys.argv[1:]))"
+)
 
 
 def test_help_lists_the_strategies_of_the_registry() -> None:
@@ -87,22 +88,14 @@ def test_options_and_sandbox_reach_the_run(capsys: pytest.CaptureFixture[str]) -
     assert shown["code_runs"] == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="takes away Landlock by a seccomp filter")
+@pytest.mark.skipif(sys.platform != "linux", reason="takes away features by a seccomp filter")
 def test_model_written_code_is_refused_before_the_first_call_where_nothing_isolates() -> None:
     with FakeServer(lambda request: "red") as server:
         models = ["--target", "openai:fake", "--agent", "openai:fake", "--base-url", server.url]
         call = ["optimize", "reviews", "--strategy", "sage", "--budget", "target_calls=500", *models]
-        environment = {**os.environ, "PATH": ""}
-        found = subprocess.run(
-            [sys.executable, "-c", NOTHING_ISOLATES, *call], capture_output=True, text=True, env=environment
-        )
+        found = subprocess.run([*NOTHING_ISOLATES, *call], capture_output=True, text=True)
         assert server.log == []
-        listed = subprocess.run(
-            [sys.executable, "-c", NOTHING_ISOLATES, "doctor", "--json"],
-            capture_output=True,
-            text=True,
-            env=environment,
-        )
+        listed = subprocess.run([*NOTHING_ISOLATES, "doctor", "--json"], capture_output=True, text=True)
     assert found.returncode == 2, found
     assert found.stderr.startswith("error: Nothing isolates code on this machine")
     assert found.stderr.count("\n") == 1

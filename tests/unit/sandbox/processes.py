@@ -38,6 +38,22 @@ def alive(pids: set[int]) -> set[int]:
     return {pid for pid in pids if runs(pid)}
 
 
+def memory_holds(pid: int, needle: bytes) -> bool:
+    """Whether these bytes stand anywhere in what the process can write to; needs the right to read its memory."""
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        span, rights = line.split()[:2]
+        if rights.startswith("rw"):
+            start, end = (int(part, 16) for part in span.split("-"))
+            with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+                try:
+                    memory.seek(start)
+                    if needle in memory.read(end - start):
+                        return True
+                except OSError:
+                    continue
+    return False
+
+
 def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
     """Whether it becomes true in that time."""
     end = time.monotonic() + seconds

@@ -85,8 +85,9 @@ async def test_closing_ends_everything_and_may_be_repeated(table: Table) -> None
     await plain.run("", table)
     zygote = plain.pid
     assert zygote is not None
+    before = descendants(zygote)
     task = asyncio.create_task(plain.run(SLEEP, table))
-    assert await asyncio.to_thread(eventually, lambda: bool(descendants(zygote)))
+    assert await asyncio.to_thread(eventually, lambda: bool(descendants(zygote) - before))
     processes = {zygote} | descendants(zygote)
     await plain.aclose()
     assert (await task).error is not None
@@ -97,13 +98,8 @@ async def test_closing_ends_everything_and_may_be_repeated(table: Table) -> None
 
 
 async def test_where_the_process_cannot_be_confined_nothing_runs(sandbox: LocalSandbox, table: Table) -> None:
-    for confinement in (
-        Confinement(("landlock", "no-such-layer")),
-        Confinement(("seccomp",), bubblewrap="/nonexistent/bwrap"),
-        Confinement(("seccomp",), bubblewrap="/bin/true"),
-        Confinement(("seccomp",), bubblewrap="/usr/bin/env"),
-    ):
-        broken = LocalSandbox("local", confinement)
+    for layer in ("no-such-layer", "namespace"):
+        broken = LocalSandbox("local", Confinement((layer, "seccomp")))
         with pytest.raises(SandboxError, match="cannot be started"):
             await broken.run("print('ran')", table)
         assert broken.pid is None
