@@ -65,14 +65,15 @@ class Controls:
         with theirs:
             self._popen = subprocess.Popen(
                 [sys.executable, "-P", "-S", "-B", str(_FOLDER / "child.py"), json.dumps(sys.path)],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd=folder,
                 pass_fds=inherited,
                 start_new_session=True,
             )
-        self._answers = self._socket.makefile("rb")
+        # Unbuffered, or the second answer may be read with the first and never show on the socket.
+        self._answers = self._socket.makefile("rb", buffering=0)
 
     def close(self) -> None:
         self._popen.kill()

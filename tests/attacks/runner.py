@@ -88,6 +88,8 @@ class Arena:
     def judge(self, attack: Attack) -> Row:
         """Run the attack inside and as a control."""
         started = time.monotonic()
+        if attack.hidden and "namespaces" not in self.sandbox.confinement.layers:
+            return Row(attack.name, attack.theme, False, (), "not applicable", "not promised without namespaces", 0.0)
         with _adopting_orphans(), self.scene.keys(), _temporary(str(self.scene.temporary)):
             self.scene.evidence()
             inside = asyncio.run(self._inside(attack))
