@@ -22,8 +22,8 @@ from typing import Any, Literal
 
 from sage_spo.errors import SandboxError
 from sage_spo.sandbox.choose import make_sandbox
+from sage_spo.sandbox.inside.plan import Limits
 from sage_spo.sandbox.local import LocalSandbox
-from sage_spo.sandbox.plan import Limits
 from sage_spo.sandbox.protocol import Execution, Finding
 from sage_spo.sandbox.table import Table
 

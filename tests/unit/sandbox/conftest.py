@@ -12,8 +12,8 @@ import pytest
 
 from sage_spo.sandbox.choose import make_sandbox
 from sage_spo.sandbox.e2b import E2BSandbox
+from sage_spo.sandbox.inside.plan import Limits
 from sage_spo.sandbox.local import LocalSandbox
-from sage_spo.sandbox.plan import Limits
 from sage_spo.sandbox.protocol import Sandbox
 from sage_spo.sandbox.table import Table
 from sage_spo.tests.fakes.e2b_server import E2BServer

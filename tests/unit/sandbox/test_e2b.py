@@ -18,8 +18,8 @@ from sage_spo.models.prices import sandbox_price
 from sage_spo.sandbox import e2b
 from sage_spo.sandbox.choose import make_sandbox
 from sage_spo.sandbox.e2b import E2BSandbox
+from sage_spo.sandbox.inside.plan import Limits
 from sage_spo.sandbox.local import LocalSandbox
-from sage_spo.sandbox.plan import Limits
 from sage_spo.sandbox.protocol import Finding
 from sage_spo.sandbox.table import Table
 from sage_spo.tests.fakes.e2b_server import KEY, E2BServer, Trouble

@@ -8,9 +8,9 @@ import platform
 
 import pytest
 
+from sage_spo.sandbox.inside.seccomp import ARCHITECTURES, FCNTL, WORKER
 from sage_spo.sandbox.isolation import ENVIRONMENT
 from sage_spo.sandbox.local import LocalSandbox
-from sage_spo.sandbox.seccomp import ARCHITECTURES, FCNTL, WORKER
 from sage_spo.sandbox.table import Table
 
 from .processes import descendants, eventually, memory_holds

@@ -11,9 +11,9 @@ import sys
 import pytest
 
 from sage_spo.errors import SandboxError
+from sage_spo.sandbox.inside.plan import Limits
 from sage_spo.sandbox.isolation import Confinement
 from sage_spo.sandbox.local import LocalSandbox
-from sage_spo.sandbox.plan import Limits
 from sage_spo.sandbox.table import Table
 
 from .processes import alive, descendants, eventually

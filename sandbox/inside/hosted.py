@@ -21,10 +21,10 @@ _SPARE = 0.9
 
 def main(limits_given: str, table_file: str, code_file: str, results: str) -> None:
     """Load the table, set this process up, say so, and run the code. Never returns."""
-    package = ModuleType("sandbox")
+    package = ModuleType("inside")
     package.__path__ = [os.path.dirname(os.path.abspath(__file__))]
-    sys.modules["sandbox"] = package
-    from sandbox import analysis, own_process, plan  # type: ignore[attr-defined]
+    sys.modules["inside"] = package
+    from inside import analysis, own_process, plan  # type: ignore[attr-defined]
 
     limits = plan.Limits(**json.loads(limits_given))
     with open(table_file, "rb") as file:
