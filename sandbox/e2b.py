@@ -163,6 +163,8 @@ class E2BSandbox:
             broken = f"the connection was lost ({error})"
         except Exception as error:  # of the client: a status, an answer of another form, the sandbox gone
             broken = self._shown(error)
+        if (task := asyncio.current_task()) and task.cancelling():
+            raise asyncio.CancelledError  # which the client's transport may have told as an error of its own
         if not began:
             told = broken or clean(heard.output.text().strip(), 500) or f"exit code {heard.status}"
             raise SandboxError(f"The e2b sandbox could not be set up, so nothing was run: {told}. Try again.")

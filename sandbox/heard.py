@@ -14,6 +14,8 @@ from .run import Output
 _STATUSES = frozenset((*range(256), *(-each for each in signal.Signals)))
 _LINE = 1 << 18
 """Characters; the relay's own lines are at most a third of it."""
+_LINES = 250_000
+"""More than the relay can have to say; each takes the parent a few microseconds."""
 
 
 class Heard:
@@ -27,11 +29,13 @@ class Heard:
         self.why: str | None = None
         self._limits = limits
         self._rest = ""
+        self._lines = 0
 
     def feed(self, text: str) -> None:
         """Take in what was printed, in pieces of any size."""
         *lines, self._rest = (self._rest + text).split("\n")
-        if len(self._rest) > _LINE:
+        self._lines += len(lines)
+        if len(self._rest) > _LINE or self._lines > _LINES:
             raise FrameError("too much was written to the results channel at once")
         for line in lines:
             self._take(line)

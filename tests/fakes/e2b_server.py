@@ -297,6 +297,8 @@ async def _stop(machine: Machine) -> None:
                 os.kill(pid, signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError):
             await machine.kernel.wait()
+        # Whoever read its output may have gone; closed by nobody, it would complain when the loop is no more.
+        machine.kernel._transport.close()  # type: ignore[attr-defined]
 
 
 def _family(pid: int) -> set[int]:
