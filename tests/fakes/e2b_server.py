@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -57,7 +58,7 @@ class Machine:
     asked: dict[str, Any]
     began: float
     ended: float | None = None
-    kernel: asyncio.subprocess.Process | None = None
+    kernel: subprocess.Popen[bytes] | None = None
     runs: int = 0
     said: str = ""
     """What its kernel has printed, the first of it."""
@@ -253,18 +254,19 @@ class E2BServer:
             await say(type="stdout", text="Loading…\nr%%%\ne\nebnVsbA==\nx\n", timestamp="now")
             await say(type="stderr", text="a warning\n", timestamp="now")
             await say(type="result", is_main_result=False, text="None")
-        machine.kernel = kernel = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-u", "-c", code),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+        # Without asyncio's pipes: who cancels a reader of these leaves something that complains when the loop is gone.
+        machine.kernel = kernel = subprocess.Popen(  # noqa: ASYNC220  (takes a millisecond)
+            [sys.executable, "-I", "-u", "-c", code],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             cwd=machine.home,
             env={"E2B_SANDBOX": "true"},
             start_new_session=True,
         )
         assert kernel.stdout is not None
         assert kernel.stderr is not None
-        while text := await kernel.stdout.read(1 << 20):
+        while text := await asyncio.to_thread(os.read, kernel.stdout.fileno(), 1 << 20):
             machine.said = (machine.said + text.decode("utf-8", "replace"))[:10_000]
             await say(type="stdout", text=text.decode("utf-8", "replace"), timestamp="now")
             if self.trouble.execute == "cut":
@@ -272,8 +274,8 @@ class E2BServer:
                 assert request.transport is not None
                 request.transport.abort()
                 return
-        errors = (await kernel.stderr.read()).decode("utf-8", "replace")
-        if await kernel.wait() > 0:
+        errors = (await asyncio.to_thread(kernel.stderr.read)).decode("utf-8", "replace")
+        if await asyncio.to_thread(kernel.wait) > 0:
             name, _, value = (errors.strip().splitlines() or ["Error"])[-1].partition(": ")
             await say(type="error", name=name, value=value, traceback=errors)
         elif machine.ended is not None and request.transport is not None:
@@ -295,10 +297,7 @@ async def _stop(machine: Machine) -> None:
         for pid in _family(machine.kernel.pid):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            await machine.kernel.wait()
-        # Whoever read its output may have gone; closed by nobody, it would complain when the loop is no more.
-        machine.kernel._transport.close()  # type: ignore[attr-defined]
+        await asyncio.to_thread(machine.kernel.wait)
 
 
 def _family(pid: int) -> set[int]:
