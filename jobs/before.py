@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -28,7 +27,6 @@ from .output import one_line
 from .progress_words import who_sees
 from .sandbox_choice import check_sandbox, sandbox_host
 
-_NAME = re.compile(r"\w[\w.-]*")
 GROWTH = 3
 """A found prompt may be longer than the seed's; its input is taken to be at most so many times as long."""
 
@@ -45,16 +43,11 @@ class Survey:
     uses: int
 
 
-async def survey(task: Task, settings: RunSettings, *, alias: str | None = None) -> Survey:
-    """Everything that can be known without a call. Raises BudgetTooSmall and whatever else the run would refuse.
-
-    `alias` is the name that the run is to have; it must be free.
-    """
+async def survey(task: Task, settings: RunSettings) -> Survey:
+    """Everything that can be known without a call. Raises BudgetTooSmall and whatever else the run would refuse."""
     limits = settings.limits()
     settings.search_options()
     check_sandbox(settings)
-    if alias and not _NAME.fullmatch(alias):
-        raise UsageError(f"--run: a name is made of letters, digits and '-', '_', '.', not '{alias}'")
     target = make_target(settings.target, task, settings.base_url)
     prices = {settings.target: target.price}
     if settings.agent:
@@ -62,9 +55,6 @@ async def survey(task: Task, settings: RunSettings, *, alias: str | None = None)
     check_prices(limits, prices)
     async with await RunStore.open(installation().home) as store:
         uses = len(await store.test_uses(task.test_key))
-        taken = {run.alias: run.id for run in await store.runs()} if alias else {}
-    if alias in taken:
-        raise UsageError(f"--run: there is a run '{alias}' already ({taken[alias]}): resume it, or choose another name")
     planned = settings.plan(task, target, Panels.draw(task, settings.seed), uses)
     fields = asdict(planned)
     fields |= {

@@ -25,6 +25,7 @@ from .options import (
     MetricOption,
     OptionOption,
     RunArgument,
+    RunNameOption,
     SandboxOption,
     SeedOption,
     SeedPromptOption,
@@ -60,7 +61,7 @@ def optimize(
     base_url: BaseUrlOption = None,
     budget: BudgetOption = None,
     seed: SeedOption = 0,
-    run: Annotated[str | None, typer.Option("--run", metavar="NAME", help="A name for the run.")] = None,
+    run: RunNameOption = None,
     certify: CertifyOption = True,
     candidates: Annotated[
         int | None, typer.Option("--candidates", metavar="Q", help="Proposed per iteration. Default: 8.")
@@ -101,7 +102,8 @@ def optimize(
       sage-spo optimize headlines --target openai:my-model \\
         --base-url http://localhost:8000/v1
 
-    Ctrl-C ends the run after the step in hand; `sage-spo resume RUN` goes on. Exit codes: 0 improved or honestly
+    Ctrl-C ends the run after the step in hand; `sage-spo resume RUN` goes on, and so does the same command where it
+    named the run with --run. Exit codes: 0 improved or honestly
     unchanged, 1 failure, 2 wrong usage, 3 budget too small, 75 interrupted.
     """
     from ..graphs.registry import strategy as known_strategy
@@ -109,6 +111,7 @@ def optimize(
     from ..tasks.load import load_task, task_source
     from .api import aoptimize
     from .before import agree_on_cost, survey
+    from .named_runs import known_run
     from .progress import Progress
     from .progress_words import plan_lines
     from .sandbox_choice import check_choice, sandbox_host, unsafe_line
@@ -143,25 +146,28 @@ def optimize(
         "options": options | more,
     }
     source = task_source(task)
-    settings = RunSettings(task=source, **chosen)
+    loaded = load_task(source, **keywords)
+    settings = RunSettings(task=source, task_options=keywords, task_key=loaded.key, **chosen)
     limits = settings.limits()
-    before = asyncio.run(survey(load_task(source, **keywords), settings, alias=run))
-    plan = plan_lines(before.plan, target=target, agent=agent, base_url=base_url, calls=limits.target_calls)[:-1]
-    agree_on_cost(
-        before.most_usd,
-        ask_above=ask_above,
-        yes=yes,
-        target=target,
-        base_url=base_url,
-        agent=agent,
-        sandbox=sandbox_host(settings),
-        lines=[line for line in (unsafe_line(settings), *plan) if line],
-    )
+    known = asyncio.run(known_run(run, settings)) if run else None
+    if known is None or known.costs_more:
+        before = asyncio.run(survey(loaded, settings))
+        plan = plan_lines(before.plan, target=target, agent=agent, base_url=base_url, calls=limits.target_calls)[:-1]
+        agree_on_cost(
+            before.most_usd,
+            ask_above=ask_above,
+            yes=yes,
+            target=target,
+            base_url=base_url,
+            agent=agent,
+            sandbox=sandbox_host(settings),
+            lines=[line for line in (unsafe_line(settings), *plan) if line],
+        )
 
     def start(progress: Progress, control: RunControl) -> Awaitable[Result]:
         return aoptimize(source, run=run, task_options=keywords, listener=progress, control=control, **chosen)
 
-    _finish(_watched(start, Progress()), json)
+    _finish(_watched(start, Progress(asyncio.run(_spent(known.run.id)) if known else None)), json)
 
 
 def resume(run: RunArgument, json: JsonOption = False) -> None:

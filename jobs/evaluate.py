@@ -22,6 +22,7 @@ from ..traces.result import PromptContent
 from ..traces.rows import Record
 from .evaluation_result import Evaluation, Failure, LabelScore
 from .measuring import Listener, Measuring, measuring
+from .named_runs import known_measurement
 from .prompt_file import read_prompt
 
 Split = Literal["search", "holdout", "test", "all"]
@@ -59,11 +60,13 @@ async def aevaluate(
     budget: str | Mapping[str, float] | Budget | None = None,
     base_url: str | None = None,
     task_options: Mapping[str, Any] | None = None,
+    run: str | None = None,
     listener: Listener | None = None,
 ) -> Evaluation:
     """`evaluate` for asynchronous code; cancelling it keeps the answers, so that the next time they are free.
 
-    `base_url`: an OpenAI-compatible server for `openai:` models. `task_options`: keywords of `load_task`.
+    `base_url`: an OpenAI-compatible server for `openai:` models. `task_options`: keywords of `load_task`. `run`: a
+    name; measured once under that name, the stored result is given.
     `listener(event, fields)` is told of every call.
     """
     loaded = await asyncio.to_thread(load_task, task, **(task_options or {}))
@@ -82,21 +85,35 @@ async def aevaluate(
         "target": target if isinstance(target, str) else type(target).__name__,
         "split": split,
         "prompt": chosen.id,
+        "base_url": base_url,
+        "task_key": loaded.key,
+        "budget": str(limits),
     }
+    begun = await known_measurement(run, "evaluate", settings) if run else None
+    if begun is not None and begun.status == "finished" and begun.result:
+        return Evaluation.model_validate(begun.result)
     async with measuring(
-        loaded, target, limits, strategy="evaluate", settings=settings, base_url=base_url, listener=listener
-    ) as run:
+        loaded,
+        target,
+        limits,
+        strategy="evaluate",
+        settings=settings,
+        base_url=base_url,
+        listener=listener,
+        name=run,
+        begun=begun,
+    ) as opened:
         if listener is not None:
-            listener("measuring", {"run_id": run.run_id, "examples": needed})
+            listener("measuring", {"run_id": opened.run_id, "examples": needed})
         notes = []
         if "test" in {name for name, _ in parts}:
-            uses = await run.store.use_test(loaded.test_key, run.run_id)
+            uses = await opened.store.use_test(loaded.test_key, opened.run_id)
             notes.append(f"This was use {uses} of this test split; each use weakens what it can prove.")
-        measured = await run.evaluator.measure(*(Job(chosen, examples, name) for name, examples in parts))
+        measured = await opened.evaluator.measure(*(Job(chosen, examples, name) for name, examples in parts))
         if measured < len(parts):
             notes.append(f"The budget was spent before the {parts[measured][0]} split.")
-        evaluation = await _summed_up(run, loaded, chosen, split, notes)
-        await run.finish(evaluation)
+        evaluation = await _summed_up(opened, loaded, chosen, split, notes)
+        await opened.finish(evaluation)
     return evaluation
 
 

@@ -64,15 +64,6 @@ async def test_what_a_run_would_refuse_is_refused_before_it_is_made() -> None:
     assert (await survey(make_task(), free)).most_usd is None
 
 
-async def test_a_name_that_is_taken_is_refused() -> None:
-    store = await RunStore.open(installation().home)
-    await store.create_run(Run("11111111-0000", "mine", "colours", "random", {}))
-    await store.close()
-    with pytest.raises(UsageError, match=r"--run: there is a run 'mine' already"):
-        await survey(make_task(), settings(), alias="mine")
-    await survey(make_task(), settings(), alias="other")
-
-
 async def test_earlier_uses_of_the_test_split_count() -> None:
     task = make_task()
     other = replace(task, test=task.test[1:])

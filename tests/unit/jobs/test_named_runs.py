@@ -1,0 +1,166 @@
+"""The same command under the same name goes on or shows its result; what defines a run may not differ."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sage_spo.errors import RunInterrupted, UsageError
+from sage_spo.graphs.run_settings import CHANGES, RunSettings
+from sage_spo.jobs.api import aoptimize, optimize
+from sage_spo.jobs.evaluate import evaluate
+from sage_spo.settings import settings as installation
+from sage_spo.tests.fakes.landscape import answer, make_task
+from sage_spo.tests.fakes.server import FakeServer
+from sage_spo.traces.store import RunStore
+
+CALL: dict[str, Any] = {"strategy": "demos", "target": answer, "budget": "target_calls=700", "run": "mine"}
+
+
+class Counted:
+    """The landscape's target, counting; it stops the run when it has answered `most` calls."""
+
+    __name__ = "answer"
+
+    def __init__(self, most: int | None = None) -> None:
+        self.calls, self.most = 0, most
+
+    async def __call__(self, messages: list[dict[str, str]], example: Any) -> str:
+        if self.calls == self.most:
+            raise asyncio.CancelledError
+        self.calls += 1
+        return answer(messages, example)
+
+
+def test_every_setting_of_a_run_is_classified() -> None:
+    assert set(CHANGES) == set(RunSettings.model_fields)
+
+
+def test_a_finished_run_gives_its_result_and_asks_nothing() -> None:
+    first = optimize(make_task(), **CALL)
+    again = Counted()
+    assert optimize(make_task(), **CALL | {"target": again}) == first
+    assert again.calls == 0
+
+
+async def test_an_interrupted_run_goes_on_and_pays_nothing_twice() -> None:
+    undisturbed = await aoptimize(make_task(), **CALL | {"run": "other"})
+    target = Counted()
+
+    async def slow(messages: list[dict[str, str]], example: Any) -> str:
+        await asyncio.sleep(0.002)
+        return await target(messages, example)
+
+    slow.__name__ = "answer"
+    call = CALL | {"target": slow}
+    running = asyncio.create_task(aoptimize(make_task(), **call))
+    while target.calls < 150:
+        await asyncio.sleep(0.005)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    result = await aoptimize(make_task(), **call)
+    assert (result.best, result.gain) == (undisturbed.best, undisturbed.gain)
+    assert result.spend["spent"]["target_calls"] == undisturbed.spend["spent"]["target_calls"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"seed": 1}, "seed = 0, and is called with 1"),
+        ({"strategy": "random"}, "strategy = demos, and is called with random"),
+        ({"options": {"candidates": 3}}, "options candidates = 8, and is called with 3"),
+        ({"budget": "target_calls=600"}, "budget target_calls = 700, and is called with 600"),
+        ({"budget": "target_calls=700,minutes=3"}, "budget minutes = none, and is called with 3"),
+        ({"certify": False}, "certify = True, and is called with False"),
+        ({"sandbox": "none"}, "sandbox = auto, and is called with none"),
+        ({"agent": "openai:x"}, "agent = none, and is called with openai:x"),
+        ({"task": make_task((80, 30, 40))}, "the content of its files has changed"),
+    ],
+)
+def test_a_setting_that_defines_the_run_is_named_with_both_values(change: dict[str, Any], words: str) -> None:
+    optimize(make_task(), **CALL)
+    call = {"task": make_task()} | CALL | change
+    with pytest.raises(UsageError, match=words):
+        optimize(call.pop("task"), **call)
+
+
+def test_what_says_the_same_in_other_words_is_no_change() -> None:
+    first = optimize(make_task(), **CALL)
+    same = {"options": {"candidates": 8}, "budget": {"target_calls": 700.0}, "timeout": 5.0}
+    assert optimize(make_task(), **CALL | same) == first
+
+
+def test_a_raised_budget_of_a_finished_run_changes_nothing_and_says_so() -> None:
+    first = optimize(make_task(), **CALL)
+    again = optimize(make_task(), **CALL | {"budget": "target_calls=1400"})
+    assert again.model_dump(exclude={"notes"}) == first.model_dump(exclude={"notes"})
+    assert "The budget was raised, but run mine is finished" in again.notes[-1]
+
+
+def test_a_run_whose_budget_was_too_small_begins_once_it_is_raised() -> None:
+    small = optimize(make_task(), **CALL | {"budget": "target_calls=100"})
+    assert small.verdict == "budget too small"
+    raised = optimize(make_task(), **CALL)
+    assert raised.run_id == small.run_id
+    assert raised.verdict == "improved"
+    assert raised.spend["limits"] == {"target_calls": 700}
+
+
+async def test_the_raised_budget_of_an_interrupted_run_counts() -> None:
+    from langgraph.runtime import RunControl
+
+    control = RunControl()
+
+    def stop(event: str, fields: dict[str, Any]) -> None:
+        if event == "first_look":
+            control.request_drain("test")
+
+    with pytest.raises(RunInterrupted):
+        await aoptimize(make_task(), **CALL, listener=stop, control=control)
+    result = await aoptimize(make_task(), **CALL | {"budget": "target_calls=900"})
+    assert result.spend["limits"] == {"target_calls": 900}
+
+
+@pytest.mark.parametrize("name", ["", "/x", "a//b", "-x", "a b", "../x"])
+def test_a_name_that_cannot_be_one_is_refused(name: str) -> None:
+    if name:
+        with pytest.raises(UsageError, match="a name is made of"):
+            optimize(make_task(), **CALL | {"run": name})
+
+
+def test_a_named_measurement_is_made_once_and_may_not_change() -> None:
+    with FakeServer(lambda request: "negative") as server:
+        call: dict[str, Any] = {"target": "openai:fake", "base_url": server.url, "run": "look"}
+        first = evaluate("reviews", **call)
+        asked = len(server.log)
+        assert evaluate("reviews", **call) == first
+        assert len(server.log) == asked
+        with pytest.raises(UsageError, match="split = holdout, and is called with test"):
+            evaluate("reviews", split="test", **call)
+        with pytest.raises(UsageError, match="is the name of a measurement"):
+            optimize("reviews", **call)
+
+
+async def test_an_interrupted_measurement_goes_on_as_the_same_run(home: Path) -> None:
+    from sage_spo.jobs.evaluate import aevaluate
+
+    with FakeServer(lambda request: "negative", latency=0.1) as server:
+        call: dict[str, Any] = {"target": "openai:fake", "base_url": server.url, "run": "look", "split": "search"}
+        running = asyncio.create_task(aevaluate("reviews", **call))
+        while len(server.log) < 50:
+            await asyncio.sleep(0.01)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        async with await RunStore.open(installation().home) as store:
+            begun = await store.run("look")
+        server.latency = 0.0
+        result = await aevaluate("reviews", **call)
+    assert begun.status == "interrupted"
+    assert result.run_id == begun.id
+    assert result.spend["spent"]["target_calls"] == 200
+    assert len(server.log) <= 200 + 32
