@@ -103,6 +103,13 @@ def call_usd(task: Task, target: Target, prices: tuple[float, float]) -> float:
     return sum(_usd(request, prices, growth=GROWTH) for request in requests) / len(requests)
 
 
+def calls_usd(target: Target, calls: Sequence[tuple[Prompt, Example]]) -> float | None:
+    """What these calls cost at most, in US dollars; None where the price is unknown."""
+    if target.price is None:
+        return None
+    return sum(_usd(target.request(prompt, example), target.price) for prompt, example in calls)
+
+
 def _usd(request: Request, prices: tuple[float, float], growth: int = 1) -> float:
     return (growth * request.max_input_tokens * prices[0] + request.max_output_tokens * prices[1]) / 1e6
 
@@ -118,8 +125,7 @@ def ask_for_calls(
 ) -> None:
     """`agree_on_cost` for these calls. Raises ModelSetupError where the target cannot be used."""
     made = make_target(target, task, base_url)
-    most = None if made.price is None else sum(_usd(made.request(p, e), made.price) for p, e in calls)
-    agree_on_cost(most, ask_above=ask_above, yes=yes, target=target, base_url=base_url)
+    agree_on_cost(calls_usd(made, calls), ask_above=ask_above, yes=yes, target=target, base_url=base_url)
 
 
 def agree_on_cost(

@@ -11,6 +11,7 @@ import typer
 from .. import __version__
 from ..errors import UsageError
 from ..settings import settings as installation
+from .commands_batch import batch
 from .commands_doctor import doctor
 from .commands_init import init
 from .commands_measure import evaluate, preflight
@@ -48,7 +49,7 @@ def _program(
         raise UsageError(f"settings (SAGE_ variables, .env in this folder) cannot be read: {error}") from error
 
 
-for command in (optimize, resume, runs, show, evaluate, preflight, init, doctor):
+for command in (optimize, resume, runs, show, evaluate, preflight, batch, init, doctor):
     app.command()(command)
 
 

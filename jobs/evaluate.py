@@ -73,22 +73,10 @@ async def aevaluate(
     chosen = await asyncio.to_thread(chosen_prompt, loaded, prompt)
     parts = split_parts(loaded, split)
     needed = sum(len(examples) for _, examples in parts)
-    limits = Budget.parse(budget)
-    if limits.target_calls is not None and limits.target_calls < needed:
-        raise BudgetTooSmall(
-            f"budget: target_calls={limits.target_calls} is too small: measuring '{split}' takes {needed} calls"
-        )
-    if limits.unlimited:
-        limits = Budget(target_calls=needed)
-    settings = {
-        "task": str(task) if isinstance(task, (str, Path)) else task.name,
-        "target": target if isinstance(target, str) else type(target).__name__,
-        "split": split,
-        "prompt": chosen.id,
-        "base_url": base_url,
-        "task_key": loaded.key,
-        "budget": str(limits),
-    }
+    limits = check_room(Budget.parse(budget), split, needed)
+    name = str(task) if isinstance(task, (str, Path)) else task.name
+    app = target if isinstance(target, str) else type(target).__name__
+    settings = measured_settings(loaded, chosen, limits, task=name, target=app, split=split, base_url=base_url)
     begun = await known_measurement(run, "evaluate", settings) if run else None
     if begun is not None and begun.status == "finished" and begun.result:
         return Evaluation.model_validate(begun.result)
@@ -115,6 +103,20 @@ async def aevaluate(
         evaluation = await _summed_up(opened, loaded, chosen, split, notes)
         await opened.finish(evaluation)
     return evaluation
+
+
+def check_room(limits: Budget, split: str, needed: int) -> Budget:
+    """The limits of a measurement: those given, else the calls it takes. Raises BudgetTooSmall."""
+    if limits.target_calls is not None and limits.target_calls < needed:
+        raise BudgetTooSmall(
+            f"budget: target_calls={limits.target_calls} is too small: measuring '{split}' takes {needed} calls"
+        )
+    return Budget(target_calls=needed) if limits.unlimited else limits
+
+
+def measured_settings(loaded: Task, prompt: Prompt, limits: Budget, **plain: Any) -> dict[str, Any]:
+    """What is stored of a measurement's definition; `plain`: what is stored as it is."""
+    return {**plain, "prompt": prompt.id, "task_key": loaded.key, "budget": str(limits)}
 
 
 def chosen_prompt(task: Task, prompt: str | Path | Prompt | None) -> Prompt:

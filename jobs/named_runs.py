@@ -45,9 +45,14 @@ class KnownRun:
         return self.grown and self.goes_on
 
 
+def is_name(name: str) -> bool:
+    """Whether a run can be called that; parts between slashes are for batches and schedules."""
+    return _NAME.fullmatch(name) is not None
+
+
 def check_name(name: str) -> None:
     """Raises UsageError where no run can be called that."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise UsageError(f"--run: a name is made of letters, digits and '-', '_', '.', not '{name}'")
 
 

@@ -20,6 +20,11 @@ from sage_spo.traces.store import RunStore
 CALL: dict[str, Any] = {"strategy": "demos", "target": answer, "budget": "target_calls=700", "run": "mine"}
 
 
+def call(**changes: Any) -> dict[str, Any]:
+    """The keywords of the call with some of them changed."""
+    return {**CALL, **changes}
+
+
 class Counted:
     """The landscape's target, counting; it stops the run when it has answered `most` calls."""
 
@@ -42,12 +47,12 @@ def test_every_setting_of_a_run_is_classified() -> None:
 def test_a_finished_run_gives_its_result_and_asks_nothing() -> None:
     first = optimize(make_task(), **CALL)
     again = Counted()
-    assert optimize(make_task(), **CALL | {"target": again}) == first
+    assert optimize(make_task(), **call(target=again)) == first
     assert again.calls == 0
 
 
 async def test_an_interrupted_run_goes_on_and_pays_nothing_twice() -> None:
-    undisturbed = await aoptimize(make_task(), **CALL | {"run": "other"})
+    undisturbed = await aoptimize(make_task(), **call(run="other"))
     target = Counted()
 
     async def slow(messages: list[dict[str, str]], example: Any) -> str:
@@ -55,14 +60,14 @@ async def test_an_interrupted_run_goes_on_and_pays_nothing_twice() -> None:
         return await target(messages, example)
 
     slow.__name__ = "answer"
-    call = CALL | {"target": slow}
-    running = asyncio.create_task(aoptimize(make_task(), **call))
-    while target.calls < 150:
+    with_slow = call(target=slow)
+    running = asyncio.create_task(aoptimize(make_task(), **with_slow))
+    while target.calls < 150:  # noqa: ASYNC110
         await asyncio.sleep(0.005)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    result = await aoptimize(make_task(), **call)
+    result = await aoptimize(make_task(), **with_slow)
     assert (result.best, result.gain) == (undisturbed.best, undisturbed.gain)
     assert result.spend["spent"]["target_calls"] == undisturbed.spend["spent"]["target_calls"]
 
@@ -83,26 +88,26 @@ async def test_an_interrupted_run_goes_on_and_pays_nothing_twice() -> None:
 )
 def test_a_setting_that_defines_the_run_is_named_with_both_values(change: dict[str, Any], words: str) -> None:
     optimize(make_task(), **CALL)
-    call = {"task": make_task()} | CALL | change
+    changed = call(**{"task": make_task(), **change})
     with pytest.raises(UsageError, match=words):
-        optimize(call.pop("task"), **call)
+        optimize(changed.pop("task"), **changed)
 
 
 def test_what_says_the_same_in_other_words_is_no_change() -> None:
     first = optimize(make_task(), **CALL)
     same = {"options": {"candidates": 8}, "budget": {"target_calls": 700.0}, "timeout": 5.0}
-    assert optimize(make_task(), **CALL | same) == first
+    assert optimize(make_task(), **call(**same)) == first
 
 
 def test_a_raised_budget_of_a_finished_run_changes_nothing_and_says_so() -> None:
     first = optimize(make_task(), **CALL)
-    again = optimize(make_task(), **CALL | {"budget": "target_calls=1400"})
+    again = optimize(make_task(), **call(budget="target_calls=1400"))
     assert again.model_dump(exclude={"notes"}) == first.model_dump(exclude={"notes"})
     assert "The budget was raised, but run mine is finished" in again.notes[-1]
 
 
 def test_a_run_whose_budget_was_too_small_begins_once_it_is_raised() -> None:
-    small = optimize(make_task(), **CALL | {"budget": "target_calls=100"})
+    small = optimize(make_task(), **call(budget="target_calls=100"))
     assert small.verdict == "budget too small"
     raised = optimize(make_task(), **CALL)
     assert raised.run_id == small.run_id
@@ -121,7 +126,7 @@ async def test_the_raised_budget_of_an_interrupted_run_counts() -> None:
 
     with pytest.raises(RunInterrupted):
         await aoptimize(make_task(), **CALL, listener=stop, control=control)
-    result = await aoptimize(make_task(), **CALL | {"budget": "target_calls=900"})
+    result = await aoptimize(make_task(), **call(budget="target_calls=900"))
     assert result.spend["limits"] == {"target_calls": 900}
 
 
@@ -129,37 +134,36 @@ async def test_the_raised_budget_of_an_interrupted_run_counts() -> None:
 def test_a_name_that_cannot_be_one_is_refused(name: str) -> None:
     if name:
         with pytest.raises(UsageError, match="a name is made of"):
-            optimize(make_task(), **CALL | {"run": name})
+            optimize(make_task(), **call(run=name))
 
 
 def test_a_named_measurement_is_made_once_and_may_not_change() -> None:
     with FakeServer(lambda request: "negative") as server:
-        call: dict[str, Any] = {"target": "openai:fake", "base_url": server.url, "run": "look"}
-        first = evaluate("reviews", **call)
+        how: dict[str, Any] = {"target": "openai:fake", "base_url": server.url, "run": "look"}
+        first = evaluate("reviews", **how)
         asked = len(server.log)
-        assert evaluate("reviews", **call) == first
+        assert evaluate("reviews", **how) == first
         assert len(server.log) == asked
         with pytest.raises(UsageError, match="split = holdout, and is called with test"):
-            evaluate("reviews", split="test", **call)
+            evaluate("reviews", split="test", **how)
         with pytest.raises(UsageError, match="is the name of a measurement"):
-            optimize("reviews", **call)
+            optimize("reviews", **how)
 
 
 async def test_an_interrupted_measurement_goes_on_as_the_same_run(home: Path) -> None:
     from sage_spo.jobs.evaluate import aevaluate
 
     with FakeServer(lambda request: "negative", latency=0.1) as server:
-        call: dict[str, Any] = {"target": "openai:fake", "base_url": server.url, "run": "look", "split": "search"}
-        running = asyncio.create_task(aevaluate("reviews", **call))
-        while len(server.log) < 50:
-            await asyncio.sleep(0.01)
+        how: dict[str, Any] = {"target": "openai:fake", "base_url": server.url, "run": "look", "split": "search"}
+        running = asyncio.create_task(aevaluate("reviews", **how))
+        await asyncio.to_thread(server.wait_for_requests, 50)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
         async with await RunStore.open(installation().home) as store:
             begun = await store.run("look")
         server.latency = 0.0
-        result = await aevaluate("reviews", **call)
+        result = await aevaluate("reviews", **how)
     assert begun.status == "interrupted"
     assert result.run_id == begun.id
     assert result.spend["spent"]["target_calls"] == 200
