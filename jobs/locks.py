@@ -24,8 +24,8 @@ async def locked(
 ) -> AsyncIterator[None]:
     """Hold the lock on the file at `path` (made where it is not there); `what` it stands for, in words.
 
-    Raises Busy while another process holds it, unless `wait`: then it waits, and says so, until `stopped`. Raises StoreError where
-    the file cannot be written.
+    Raises Busy while another process holds it, unless `wait`: then it waits, and says so, until `stopped`. Raises
+    StoreError where the file cannot be written.
     """
     writable_folder(path.parent)
     try:

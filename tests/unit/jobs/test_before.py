@@ -13,7 +13,6 @@ from sage_spo.graphs.run_settings import RunSettings
 from sage_spo.jobs.before import agree_on_cost, survey
 from sage_spo.settings import settings as installation
 from sage_spo.tests.fakes.landscape import make_task
-from sage_spo.traces.rows import Run
 from sage_spo.traces.store import RunStore
 
 PAID = {"target": "openai:gpt-4.1-mini"}
