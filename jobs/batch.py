@@ -90,7 +90,8 @@ class _Running:
         run = self._runs.get(job.name)
         if run is None:
             return None
-        return Budget.parse(self._kept[job.name].granted or run.settings.get("budget") or "")
+        kept = self._kept[job.name].granted if job.name in self._kept else run.settings.get("budget")
+        return Budget.parse(kept)
 
     def _held(self, but: Job) -> list[dict[str, float]]:
         """What the other jobs have spent, or have reserved as long as they may go on."""

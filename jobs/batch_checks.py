@@ -41,10 +41,12 @@ def check_evaluate(options: dict[str, Any], alias: str) -> int | None:
     keywords = task_options(seed_prompt=None, **{name: options[name] for name in names})
     task = load_task(task_source(options["task"]), **keywords)
     calls = [example for _, examples in split_parts(task, options["split"]) for example in examples]
-    limits = check_room(Budget.parse(options["budget"]), options["split"], len(calls))
+    limits = Budget.parse(options["budget"])
+    limits = Budget(target_calls=len(calls)) if limits.unlimited else limits
     prompt = chosen_prompt(task, options["prompt"])
     plain = {"task": task.name, **{name: options[name] for name in ("target", "split", "base_url")}}
     begun = asyncio.run(known_measurement(alias, "evaluate", measured_settings(task, prompt, limits, **plain)))
+    check_room(limits, options["split"], len(calls))
     if begun is None:
         target = make_target(options["target"], task, options["base_url"])
         check_prices(limits, {target.name: target.price})

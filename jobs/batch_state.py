@@ -44,6 +44,9 @@ class BatchState:
         self._path = self.folder / "jobs.json"
         self._kept = self._read()
 
+    def __contains__(self, job: object) -> bool:
+        return job in self._kept.jobs
+
     def __getitem__(self, job: str) -> Kept:
         return self._kept.jobs.get(job) or Kept()
 

@@ -16,6 +16,8 @@ from ..errors import UsageError, nearest
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_NUMBERED_DAYS = re.compile(r"(\d|\*(?=/))(?:-(\d))?(?:/(\d+))?")
 _LOOK_BACK = (60, 3600, 86_400, 7 * 86_400, 31 * 86_400, 366 * 86_400, 5 * 366 * 86_400)
 """Seconds: spans in which the latest of many missed fires is looked for, the shortest first."""
 
@@ -37,7 +39,7 @@ class Times:
         zone = time_zone(self.zone)
         try:
             if self.cron:
-                return CronTrigger.from_crontab(self.cron, timezone=zone)
+                return CronTrigger.from_crontab(_named_days(self.cron), timezone=zone)
             if self.at:
                 return DateTrigger(datetime.fromisoformat(self.at), timezone=zone)
             start = datetime.fromtimestamp(anchor, zone)
@@ -86,6 +88,27 @@ class Times:
             return False
         hours = self.cron.split()[1]
         return "*" not in hours
+
+
+def _named_days(cron: str) -> str:
+    """The expression with days of the week by name: APScheduler counts them from Monday = 0, cron from Sunday = 0."""
+    fields = cron.split()
+    if len(fields) == 5:
+        fields[4] = ",".join(_days(item) for item in fields[4].split(","))
+    return " ".join(fields)
+
+
+def _days(item: str) -> str:
+    found = _NUMBERED_DAYS.fullmatch(item)
+    if found is None:
+        return item
+    first, last, step = found.groups()
+    if first == "*":
+        first, last = "0", "6"
+    low, high = int(first), int(last or (6 if step else first))
+    if high > 7 or low > high or step == "0":
+        raise ValueError(f"'{item}' are no days of the week: 0 to 7 (Sunday is both), or mon to sun")
+    return ",".join(_DAYS[day] for day in range(low, high + 1, int(step or 1)))
 
 
 def time_zone(name: str) -> ZoneInfo:

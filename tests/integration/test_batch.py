@@ -90,15 +90,19 @@ def test_a_job_that_fails_skips_those_that_need_it_and_no_others(
     server: FakeServer, write: Any, capsys: Captured
 ) -> None:
     server.key = "sk-none-else-will-do"
-    path = write(
-        """
+    jobs = """
 jobs:
   - {name: broken, task: reviews, budget: target_calls=480}
   - {name: needs, task: reviews, seed: 1, after: broken}
-  - {name: needs too, task: reviews, seed: 1, after: [needs]}
-  - {name: alone, kind: evaluate, task: reviews, target: "python:sage_spo.tests.fakes.landscape:stubborn"}
-""".replace("needs too", "too")
-    )
+  - {name: too, task: reviews, seed: 1, after: [needs]}
+  - {name: alone, kind: evaluate, task: reviews, base_url: OTHER}
+"""
+    with FakeServer(lambda request: "negative") as other:
+        path = write(jobs.replace("OTHER", other.url))
+        _fails_and_goes_on(path, server, capsys)
+
+
+def _fails_and_goes_on(path: Path, server: FakeServer, capsys: Captured) -> None:
     outcome = document(path, capsys, 1)
     assert [job["state"] for job in outcome["jobs"]] == ["failed", "skipped", "skipped", "done"]
     assert "401" in outcome["jobs"][0]["error"]

@@ -56,6 +56,28 @@ def test_every_hour_is_every_hour_also_when_it_comes_twice() -> None:
     assert fires(times, at("2026-10-24 23:45"), 3) == ["10-25 00:30", "10-25 01:30", "10-25 02:30"]
 
 
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        ("1-5", "mon tue wed thu fri"),
+        ("0", "sun"),
+        ("7", "sun"),
+        ("5-7", "fri sat sun"),
+        ("0-2", "mon tue sun"),
+        ("*/3", "wed sat sun"),
+        ("mon-wed,6", "mon tue wed sat"),
+    ],
+)
+def test_days_of_the_week_are_counted_as_cron_does(days: str, expected: str) -> None:
+    times = Times(cron=f"0 2 * * {days}")
+    start = moment = at("2026-11-22 12:00")  # a Sunday
+    found = []
+    while (upcoming := times.next(moment, start)) is not None and upcoming < start + 7 * DAY:
+        moment = upcoming
+        found.append(datetime.fromtimestamp(moment, UTC).strftime("%a").lower())
+    assert " ".join(found) == expected
+
+
 def test_an_interval_is_counted_from_when_it_was_first_seen() -> None:
     start = at("2026-03-28 22:10", BERLIN)
     assert fires(Times(every=6 * HOUR, zone="Europe/Berlin"), start, 3) == ["03-29 03:10", "03-29 09:10", "03-29 15:10"]
@@ -218,6 +240,7 @@ MISTAKES = [
     ("two times", HEAD + "{name: a, jobs: jobs.yaml, every: 1h, at: 2031-01-01}\n", ["'a'", "too many"]),
     ("minute 61", HEAD + "{name: a, jobs: jobs.yaml, cron: '61 2 * * *'}\n", ["'a'", "61"]),
     ("three fields", HEAD + "{name: a, jobs: jobs.yaml, cron: '0 2 *'}\n", ["'a'", "expected 5"]),
+    ("8th day", HEAD + "{name: a, jobs: jobs.yaml, cron: '0 2 * * 8'}\n", ["'a'", "days of the week"]),
     ("30 February", HEAD + "{name: a, jobs: jobs.yaml, cron: '0 2 30 2 *'}\n", ["'a'", "never comes"]),
     ("13th month", HEAD + "{name: a, jobs: jobs.yaml, at: '2031-13-01 02:00'}\n", ["'a'", "at:", "month"]),
     ("no duration", HEAD + "{name: a, jobs: jobs.yaml, every: often}\n", ["'a'", "every:", "no duration"]),
