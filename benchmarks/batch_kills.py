@@ -72,7 +72,7 @@ def killed(path: Path, home: Path, calls: int) -> None:
 def main() -> int:
     """Run it; 0 where both ended alike."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=160, help="budget of a search without a proof")
+    parser.add_argument("--calls", type=int, default=230, help="budget of a search without a proof")
     parser.add_argument("--proof", type=int, default=480, help="budget of the search with one")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     options = parser.parse_args()

@@ -18,6 +18,7 @@ from .batch_result import BatchOutcome, JobOutcome, result_code, result_fields, 
 from .batch_state import BatchState, Kept, lock_path, runs_of
 from .commands_runs import prompt_of
 from .locks import locked
+from .output import counted
 
 INTERRUPTED = 75
 TOO_SMALL = 3
@@ -98,10 +99,12 @@ class _Running:
         found = []
         for job in (job for job in self._batch.jobs if job is not but):
             run = self._runs.get(job.name)
-            if run is not None and run.status == "finished":
-                found.append(spent_of(run))
-            elif run is not None or self._states[job.name] == "running":
+            if self._states[job.name] == "running":
                 found.append(Budget.parse(self._kept[job.name].granted).limits())
+            elif run is not None and run.status == "finished":
+                found.append(spent_of(run))
+            elif run is not None:
+                found.append((self._granted(job) or Budget()).limits())
         return found
 
     def _own(self, job: Job) -> Budget:
@@ -158,7 +161,7 @@ class _Running:
     async def to_the_end(self) -> BatchOutcome:
         """Run what is left to run; how the batch stands then."""
         todo = sum(state == "waiting" for state in self._states.values())
-        self._say(f"batch {self._batch.name}: {len(self._batch.jobs)} jobs, {todo} to do")
+        self._say(f"batch {self._batch.name}: {counted(len(self._batch.jobs), 'job')}, {todo} to do")
         under_way: set[asyncio.Task[None]] = set()
         try:
             while True:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .options import JsonOption
-from .output import print_json, put
+from .output import counted, print_json, put
 
 if TYPE_CHECKING:
     from .batch_file import Batch
@@ -48,7 +48,7 @@ def batch(
         from .batch import check_batch
 
         asyncio.run(check_batch(found, yes=yes))
-        put(f"{found.path.name}: {len(found.jobs)} jobs, nothing wrong")
+        put(f"{found.path.name}: {counted(len(found.jobs), 'job')}, nothing wrong")
         return
     outcome = asyncio.run(watched(found, wait=wait, yes=yes))
     if json:

@@ -14,7 +14,7 @@ import typer
 from ..errors import UsageError
 from ..settings import settings as installation
 from .options import JsonOption
-from .output import add, listing, one_line, print_json, put
+from .output import add, counted, listing, one_line, print_json, put
 
 if TYPE_CHECKING:
     from ..traces.rows import ScheduleRow
@@ -75,7 +75,7 @@ async def _kept(schedules: Schedules, *, once: bool, yes: bool) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop)
         if not once:
-            watching.say(f"keeping {len(schedules.schedules)} schedules of {schedules.path}")
+            watching.say(f"keeping {counted(len(schedules.schedules), 'schedule')} of {schedules.path}")
         return await keeper.run(once=once)
 
 

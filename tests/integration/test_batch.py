@@ -14,19 +14,27 @@ from typing import Any
 
 import pytest
 
+import sage_spo
 from sage_spo.jobs.cli import main
 from sage_spo.tasks.load import load_task
 from sage_spo.tests.fakes.answers import rule_for
 from sage_spo.tests.fakes.server import FakeServer
 
+EXAMPLES = Path(sage_spo.__file__).resolve().parent / "examples" / "batch"
 Captured = pytest.CaptureFixture[str]
 PROGRAM = [sys.executable, "-m", "sage_spo.jobs.cli"]
 HEAD = "version: 1\ndefaults: {{target: openai:fake, base_url: {url}, strategy: demos}}\n"
 CHAIN = """
 jobs:
-  - {name: first, task: reviews, budget: target_calls=480}
-  - {name: other, task: reviews, seed: 1, budget: target_calls=480}
+  - {name: first, task: reviews, certify: false, budget: target_calls=240}
+  - {name: other, task: reviews, certify: false, seed: 1, budget: target_calls=240}
   - {name: measured, kind: evaluate, task: reviews, prompt: {from: first}, split: holdout}
+"""
+"""Small: a search without its proof; the proof is what the tests of single runs are about."""
+LOOKS = """
+jobs:
+  - {name: one, kind: evaluate, task: reviews, split: holdout}
+  - {name: two, kind: evaluate, task: reviews, split: search}
 """
 
 
@@ -92,9 +100,9 @@ def test_a_job_that_fails_skips_those_that_need_it_and_no_others(
     server.key = "sk-none-else-will-do"
     jobs = """
 jobs:
-  - {name: broken, task: reviews, budget: target_calls=480}
-  - {name: needs, task: reviews, seed: 1, after: broken}
-  - {name: too, task: reviews, seed: 1, after: [needs]}
+  - {name: broken, kind: evaluate, task: reviews}
+  - {name: needs, kind: evaluate, task: reviews, after: broken}
+  - {name: too, kind: evaluate, task: reviews, after: [needs]}
   - {name: alone, kind: evaluate, task: reviews, base_url: OTHER}
 """
     with FakeServer(lambda request: "negative") as other:
@@ -114,20 +122,21 @@ def _fails_and_goes_on(path: Path, server: FakeServer, capsys: Captured) -> None
 def test_a_shared_budget_is_never_overrun_by_jobs_at_the_same_time(
     server: FakeServer, write: Any, capsys: Captured
 ) -> None:
-    jobs = "\n".join(f"  - {{name: j{i}, task: reviews, seed: {i}}}" for i in range(4))
-    path = write(f"parallel: 3\nbudget: target_calls=1900\njobs:\n{jobs}\n")
+    jobs = "\n".join(f"  - {{name: j{i}, task: reviews, certify: false, seed: {i}}}" for i in range(4))
+    path = write(f"parallel: 3\nbudget: target_calls=940\njobs:\n{jobs}\n")
     outcome = document(path, capsys)
-    assert outcome["spent"]["target_calls"] <= 1900
-    assert len(server.log) <= 1900
-    assert all(job["limits"]["target_calls"] >= 475 for job in outcome["jobs"])
+    assert outcome["spent"]["target_calls"] <= 940
+    assert len(server.log) <= 940
+    assert all(job["limits"]["target_calls"] >= 235 for job in outcome["jobs"])
+    assert server.peak > 16, "the jobs did not run at the same time"
 
 
 def test_a_budget_that_is_spent_fails_the_jobs_behind_it(server: FakeServer, write: Any, capsys: Captured) -> None:
     path = write("""
-budget: target_calls=500
+budget: target_calls=300
 jobs:
   - {name: small, kind: evaluate, task: reviews, split: search}
-  - {name: big, task: reviews, budget: target_calls=480}
+  - {name: big, task: reviews, certify: false, budget: target_calls=480}
 """)
     outcome = document(path, capsys, 3)
     assert [job["state"] for job in outcome["jobs"]] == ["done", "failed"]
@@ -150,7 +159,7 @@ def test_killed_twice_it_ends_as_undisturbed_and_pays_nothing_twice(
     server.log.clear()
     monkeypatch.setenv("SAGE_HOME", str(home))
     server.latency = 0.02
-    for calls in (150, 500):
+    for calls in (60, 260):
         process = _started(path)
         server.wait_for_requests(calls, 90)
         os.kill(process.pid, signal.SIGKILL)
@@ -183,8 +192,8 @@ def test_sigterm_ends_it_after_the_steps_in_hand_with_75_and_a_call_goes_on(
 
 
 def test_a_second_call_at_the_same_time_is_refused_or_waits(server: FakeServer, write: Any, capsys: Captured) -> None:
-    path = write(CHAIN)
-    server.latency = 0.05
+    path = write(LOOKS)
+    server.latency = 0.3
     process = _started(path)
     server.wait_for_requests(30, 90)
     assert main(["batch", str(path)]) == 75
@@ -207,3 +216,25 @@ def test_a_job_that_was_changed_is_named_with_what_changed(server: FakeServer, w
     assert "split = holdout, and is called with search" in said
     assert said.count("\n") == 1
     assert len(server.log) == asked
+
+
+def test_the_example_runs_as_it_is_but_for_the_model(
+    server: FakeServer, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = (EXAMPLES / "jobs.yaml").read_text()
+    path = tmp_path / "jobs.yaml"
+    path.write_text(example.replace("target: local", f"target: openai:fake\n  base_url: {server.url}"))
+    outcome = document(path, capsys)
+    assert outcome["batch"] == "example"
+    assert [job["state"] for job in outcome["jobs"]] == ["done", "done", "done"]
+    assert outcome["spent"]["target_calls"] <= 1500
+    assert main(["schedule", str(EXAMPLES / "schedules.yaml"), "--list"]) == 0
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+def test_six_jobs_on_the_embedded_model_killed_twice_end_as_undisturbed() -> None:
+    pytest.importorskip("xllamacpp")
+    script = [sys.executable, "benchmarks/batch_kills.py"]
+    done = subprocess.run(script, cwd=EXAMPLES.parents[1], capture_output=True, text=True, timeout=3600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

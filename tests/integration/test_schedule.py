@@ -105,7 +105,7 @@ def test_a_signal_ends_it_and_a_second_keeper_is_refused(
     command = [sys.executable, "-m", "sage_spo.jobs.cli", "schedule", str(path)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    assert "keeping 1 schedules" in process.stderr.readline()
+    assert "keeping 1 schedule of" in process.stderr.readline()
     for _ in range(100):
         if (installation().home / "store.sqlite").exists() and "nights/looks" in str(_rows()):
             break

@@ -166,4 +166,4 @@ def test_no_such_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_check_only_looks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path, JOBS + A)
     assert main(["batch", str(path), "--check"]) == 0
-    assert capsys.readouterr().out == "jobs.yaml: 1 jobs, nothing wrong\n"
+    assert capsys.readouterr().out == "jobs.yaml: 1 job, nothing wrong\n"
