@@ -14,6 +14,7 @@ import pytest
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
+from sage_spo.traces.rows import Run
 from sage_spo.traces.store import RunStore
 
 ROOT = Path(__file__).parents[2]
@@ -112,6 +113,7 @@ async def test_the_server_runs_optimize_at_its_times_as_the_recipe_in_the_docs_h
         input={"task": "reviews", "strategy": "demos"},
         context={"budget": "target_calls=20", "seed": 7},
     )
+    runs: list[Run] = []
     for _ in range(240):
         async with await RunStore.open(home) as store:
             runs = await store.runs()
