@@ -45,6 +45,12 @@ COMPUTING_FUNCTIONS = frozenset([
 ])  # fmt: skip
 """Functions of pandas and numpy that only compute."""
 
+CHANGING = frozenset([
+    "add", "append", "clear", "discard", "extend", "format", "format_map", "insert", "pipe", "pop", "popitem", "remove",
+    "reverse", "setdefault", "sort", "update",
+])  # fmt: skip
+"""Methods that change a list or a mapping in a cell, or read attributes by name."""
+
 
 def coin(
     example_ids: Iterable[str], rng: np.random.Generator, strata: Mapping[str, Hashable] | None = None
@@ -253,19 +259,27 @@ def keeps_to_itself(expression: str) -> bool:
         nodes = list(ast.walk(ast.parse(expression.strip(), mode="eval")))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-    arguments = {node.arg for node in nodes if isinstance(node, ast.arg)}
-    assigned = {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
-    return all(_computes(node, COMPUTING_NAMES | arguments | assigned) for node in nodes)
+    own = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    own |= {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    # pandas and numpy by another name would offer all of their functions.
+    libraries = {id(node.value) for node in nodes if isinstance(node, ast.Attribute) and _is_library(node.value)}
+    if any(_is_library(node) and id(node) not in libraries for node in nodes):
+        return False
+    return all(_computes(node, COMPUTING_NAMES | own) for node in nodes)
+
+
+def _is_library(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("pd", "np")
 
 
 def _computes(node: ast.AST, names: frozenset[str]) -> bool:
     if isinstance(node, ast.Name):
         return node.id in names and not node.id.startswith("_")
-    if isinstance(node, ast.Attribute):
-        if isinstance(node.value, ast.Name) and node.value.id in ("pd", "np"):
-            return node.attr in COMPUTING_FUNCTIONS
-        return not node.attr.startswith("_") and node.attr not in (*EXPRESSION_READERS, "pipe", "format", "format_map")
-    return True
+    if not isinstance(node, ast.Attribute):
+        return True
+    if _is_library(node.value):
+        return node.attr in COMPUTING_FUNCTIONS
+    return not node.attr.startswith("_") and node.attr not in (*EXPRESSION_READERS, *CHANGING)
 
 
 def _columns(tree: ast.AST) -> Iterator[str]:

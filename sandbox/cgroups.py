@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from .plan import PROCESSES
+from .inside.plan import PROCESSES
 
 _PREFIX = "sage-spo-"
 _REMOVE_SECONDS = 2.0

@@ -18,8 +18,8 @@ from ..settings import secret
 from ..traces.redact import REDACTED, redact
 from .frames import FrameError
 from .heard import Heard
+from .inside.plan import Limits
 from .isolation import ENVIRONMENT
-from .plan import Limits
 from .protocol import Execution
 from .run import execution
 from .table import Table
@@ -40,7 +40,7 @@ _KILLS = 3
 _RETRIES = 2
 """Of the client, after 429 and 5xx; each waits as the service wishes."""
 
-_FOLDER = Path(__file__).resolve().parent
+_FOLDER = Path(__file__).resolve().parent / "inside"
 _INSIDE = ("relay.py", "hosted.py", "analysis.py", "own_process.py", "plan.py", "values.py", "toolkit.py")
 _TABLE, _CODE = "table.json", "code.txt"
 _START = "import runpy\nrunpy.run_path({relay!r})['main']({request!r})\n"

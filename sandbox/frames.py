@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .plan import Limits
+from .inside.plan import Limits
 from .protocol import Finding
 from .text import clean, clean_value
 

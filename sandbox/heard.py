@@ -8,7 +8,7 @@ import json
 import signal
 
 from .frames import FrameError, Frames
-from .plan import Limits
+from .inside.plan import Limits
 from .run import Output
 
 _STATUSES = frozenset((*range(256), *(-each for each in signal.Signals)))

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from .plan import LAYERS, Limits, Plan
+from .inside.plan import LAYERS, Limits, Plan
 
-_FOLDER = Path(__file__).resolve().parent
+_FOLDER = Path(__file__).resolve().parent / "inside"
 _SYSTEM = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share/zoneinfo")
 """Shared libraries, which extension modules load late, and time zones."""
 _PACKAGES = (

@@ -7,8 +7,8 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from ..errors import SandboxError
+from .inside.plan import Limits
 from .isolation import Confinement
-from .plan import Limits
 from .process import Process, ProcessGone
 from .protocol import Execution
 from .run import Run

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from . import process
+from .inside.plan import LAYERS
 from .isolation import Confinement
-from .plan import LAYERS
 
 _FORBIDS = {
     "namespaces": "hide all files but Python's own, all processes and the network",

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 from ..errors import SandboxError
 from .cgroups import Groups, make
+from .inside.plan import PROBE_MEMORY, Limits
 from .isolation import ENVIRONMENT, Confinement, command, plan_of
-from .plan import PROBE_MEMORY, Limits
 from .table import Table
 
 _HEADER = struct.Struct(">Q")

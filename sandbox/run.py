@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import SandboxError
 from .frames import FrameError, Frames
-from .plan import Limits
+from .inside.plan import Limits
 from .process import Process, ProcessGone
 from .protocol import Execution
 from .table import Table

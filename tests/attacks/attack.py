@@ -34,6 +34,8 @@ class Attack:
     """Whether another run, with a secret in its table, is under way meanwhile."""
     earlier: bool = False
     """Whether a run with a secret in its table came before in the same sandbox."""
+    hidden: bool = False
+    """Whether only a mount namespace prevents it: it learns of a file's name, size or time, not of its contents."""
     full: bool = False
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -56,51 +57,66 @@ class Outcome:
         return found
 
 
-def run(
-    code: str, then: str, rows: Sequence[dict[str, Any]], folder: Path, inherited: Sequence[int], seconds: float
-) -> Outcome:
-    """The program in an ordinary process, which inherits `inherited` and is killed after `seconds`."""  # fmt: skip
-    results, theirs = os.pipe()
-    job = json.dumps({"code": code, "then": then, "rows": list(rows), "packages": sys.path})
-    child = subprocess.Popen(
-        [sys.executable, "-P", "-S", "-B", str(_FOLDER / "child.py"), str(theirs), job],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-        pass_fds=(theirs, *inherited),
-        start_new_session=True,
-    )
-    os.close(theirs)
-    assert child.stdout is not None
-    started = time.monotonic()
-    kept = {child.stdout.fileno(): bytearray(), results: bytearray()}
-    try:
+class Controls:
+    """Runs programs in ordinary processes, forked from one that inherits `inherited` and has pandas loaded."""
+
+    def __init__(self, folder: Path, inherited: Sequence[int]) -> None:
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._popen = subprocess.Popen(
+                [sys.executable, "-P", "-S", "-B", str(_FOLDER / "child.py"), json.dumps(sys.path)],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd=folder,
+                pass_fds=inherited,
+                start_new_session=True,
+            )
+        # Unbuffered, or the second answer may be read with the first and never show on the socket.
+        self._answers = self._socket.makefile("rb", buffering=0)
+
+    def close(self) -> None:
+        self._popen.kill()
+        self._popen.wait()
+        self._answers.close()
+        self._socket.close()
+
+    def run(self, code: str, then: str, rows: Sequence[dict[str, Any]], seconds: float) -> Outcome:
+        """What the program did in an ordinary process that is killed after `seconds`."""
+        output, output_end = os.pipe()
+        results, results_end = os.pipe()
+        job = json.dumps({"code": code, "then": then, "rows": list(rows)}).encode()
+        with os.fdopen(output, "rb", 0), os.fdopen(results, "rb", 0):
+            started = time.monotonic()
+            socket.send_fds(self._socket, [len(job).to_bytes(8, "big")], [output_end, results_end])
+            self._socket.sendall(job)
+            os.close(output_end)
+            os.close(results_end)
+            pid = int(self._answers.readline())
+            kept = {output: bytearray(), results: bytearray()}
+            over = self._drain(kept, started + seconds)
+            if not over:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            status = int(self._answers.readline())
+        return Outcome(bytes(kept[output]), bytes(kept[results]), status if over else None, time.monotonic() - started)
+
+    def _drain(self, kept: dict[int, bytearray], deadline: float) -> bool:
+        """Read, bounded, until the process has ended, which the answer on the socket says; False if it has not."""
         with selectors.DefaultSelector() as selector:
-            for each in kept:
+            for each in (*kept, self._socket):
                 selector.register(each, selectors.EVENT_READ)
-            while time.monotonic() - started < seconds:
-                for key, _ in selector.select(0.02):
-                    data = os.read(key.fd, 1 << 20)
+            while (left := deadline - time.monotonic()) > 0:
+                ready = [key.fd for key, _ in selector.select(left)]
+                for number in set(ready) & kept.keys():
+                    data = os.read(number, 1 << 20)
                     if not data:
-                        selector.unregister(key.fd)
-                    elif len(kept[key.fd]) < _CAP:
-                        kept[key.fd] += data
-                if child.poll() is not None and not selector.select(0):
-                    break
-                if not selector.get_map():
-                    with contextlib.suppress(subprocess.TimeoutExpired):
-                        child.wait(max(0.0, started + seconds - time.monotonic()))
-                    break
-        status = child.poll()
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child.pid, signal.SIGKILL)
-        child.wait()
-        child.stdout.close()
-        os.close(results)
-    output, frames = map(bytes, kept.values())
-    return Outcome(output, frames, status, time.monotonic() - started)
+                        selector.unregister(number)
+                    elif len(kept[number]) < _CAP:
+                        kept[number] += data
+                if ready == [self._socket.fileno()]:
+                    return True
+        return False
 
 
 def harm(way: str, outcome: Outcome, seconds: float) -> str | None:

@@ -117,8 +117,10 @@ escaped("mem")
     Attack("list a folder of the user", "files", "print(os.listdir(at.home))"),
     Attack("walk a folder of the user", "files", "print(*os.walk(at.home))"),
     Attack("list by chdir and glob", "files", "import glob\nos.chdir(at.home)\nprint(glob.glob('*'))"),
-    Attack("learn when a file was changed", "files", "print(os.stat(at.home + '/notes.txt').st_mtime_ns)"),
-    Attack("learn where a link leads", "files", "print(os.readlink(at.home + '/current'))"),
+    # Landlock does not govern what stat and readlink say: only what cannot be named is safe from them.
+    Attack("learn when a file was changed", "files", "print(os.stat(at.home + '/notes.txt').st_mtime_ns)",
+           hidden=True),
+    Attack("learn where a link leads", "files", "print(os.readlink(at.home + '/current'))", hidden=True),
     Attack("read a file name by extended attribute", "files",
            "os.setxattr(at.home + '/notes.txt', 'user.x', b'y')\nescaped(os.listxattr(at.home + '/notes.txt'))",
            barred=ABSENT),

@@ -48,7 +48,7 @@ ATTACKS = (
     Attack("forge a length that is too short", "parent",
            _forged("frame(b'[\"a\", 1, \"\"]', length=3)"), control="json"),
     Attack("forge values without end in one finding", "parent",
-           _forged("frame(b'[\"a\", [' + b'0,' * 400_000 + b'0], \"\"]') * 40"), control="store"),
+           _forged("frame(b'[\"a\", [' + b'0,' * 400_000 + b'0], \"\"]') * 40"), control="read"),
     Attack("forge terminal sequences in a finding", "parent", _forged("frame("
            "b'[\"\\\\u001b[2J\\\\u001b]0;title\\\\u0007\", \"\\\\u202e\\\\u0000\\\\u009b31m\", \"\\\\u001b[8m\"]')"),
            control="print"),

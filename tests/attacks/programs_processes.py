@@ -30,7 +30,8 @@ for _ in range(40):
 escaped(len(children))
 for pid in children: os.waitpid(pid, 0)
 """),
-    Attack("start a thread", "processes", "import threading\nthreading.Thread(target=escaped, args=(1,)).start()"),
+    Attack("start a thread", "processes",
+           "import threading\none = threading.Thread(target=escaped, args=(1,))\none.start()\none.join()"),
     Attack("start a hundred threads", "processes", """
 import threading, time
 threads = [threading.Thread(target=time.sleep, args=(0.1,)) for _ in range(100)]

@@ -22,8 +22,8 @@ from typing import Any, Literal
 
 from sage_spo.errors import SandboxError
 from sage_spo.sandbox.choose import make_sandbox
+from sage_spo.sandbox.inside.plan import Limits
 from sage_spo.sandbox.local import LocalSandbox
-from sage_spo.sandbox.plan import Limits
 from sage_spo.sandbox.protocol import Execution, Finding
 from sage_spo.sandbox.table import Table
 
@@ -68,11 +68,11 @@ class Arena:
         self.full = full
         self.scene = Scene()
         self.sandbox = LocalSandbox("local", made.confinement, LIMITS)
-        # A folder of its own for temporary files, because others use the shared one at the same time.
-        self.before, tempfile.tempdir = tempfile.tempdir, str(self.scene.temporary)
         self.table = Table({"example_id": str(at), "score": float(at % 2)} for at in range(6))
         self.secret_table = Table([{"secret": self.scene.secret}])
-        asyncio.run(self._warm())
+        with self.scene.keys():
+            self.controls = control.Controls(self.scene.base, self.scene.inherited)
+            asyncio.run(self._warm())
         self.held = _held()
 
     async def _warm(self) -> None:
@@ -81,14 +81,16 @@ class Arena:
             assert (await self.sandbox.run("emit('n', len(records))", table)).error is None
 
     def close(self) -> None:
+        self.controls.close()
         asyncio.run(self.sandbox.aclose())
-        tempfile.tempdir = self.before
         self.scene.close()
 
     def judge(self, attack: Attack) -> Row:
         """Run the attack inside and as a control."""
         started = time.monotonic()
-        with _adopting_orphans():
+        if attack.hidden and "namespaces" not in self.sandbox.confinement.layers:
+            return Row(attack.name, attack.theme, False, (), "not applicable", "not promised without namespaces", 0.0)
+        with _adopting_orphans(), self.scene.keys(), _temporary(str(self.scene.temporary)):
             self.scene.evidence()
             inside = asyncio.run(self._inside(attack))
             outcome, why = self._control(attack)
@@ -177,7 +179,7 @@ class Arena:
         before = descendants(os.getpid())
         patience = LIMITS.wall + 0.5 if attack.control == "hang" else 10.0
         code, then = (source(each, known) if each else "" for each in (attack.code, attack.then))
-        outcome = control.run(code, then, self.table.rows, self.scene.base, self.scene.inherited, patience)
+        outcome = self.controls.run(code, then, self.table.rows, patience)
         evidence: list[str] = []
         if attack.control == "child":
             evidence += [f"escaped: {value}" for name, value in outcome.findings if name == "escaped"]
@@ -227,6 +229,16 @@ def _reap(mine: set[int]) -> None:
                 state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
                 if state == "Z" and int(parent) == os.getpid():
                     os.waitpid(int(folder.name), os.WNOHANG)
+
+
+@contextlib.contextmanager
+def _temporary(folder: str) -> Iterator[None]:
+    """A folder of its own for temporary files, because others use the shared one at the same time."""
+    before, tempfile.tempdir = tempfile.tempdir, folder
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def _held() -> int:

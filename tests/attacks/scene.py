@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,10 @@ class Scene:
         self.temporary.mkdir()
         self._kept = contextlib.ExitStack()
         self._kept.callback(shutil.rmtree, self.base, ignore_errors=True)
-        own = self._kept.enter_context(tempfile.NamedTemporaryFile("w", dir=Path.home(), prefix=self.mark))
-        own.write(self.secret)
-        own.flush()
-        self.own = own.name
-        self._environment()
+        number, self.own = tempfile.mkstemp(dir=Path.home(), prefix=self.mark)
+        os.write(number, self.secret.encode())
+        os.close(number)
+        self._kept.callback(os.unlink, self.own)
         self.signals = 0
         if threading.current_thread() is threading.main_thread():
             before = signal.signal(signal.SIGUSR2, self._signalled)
@@ -61,18 +61,25 @@ class Scene:
         self.populate()
         self._listen()
         self._inherit()
-        self.victim = self._start_victim()
+        with self.keys():
+            self.victim = self._start_victim()
         self._kept.callback(self._end_victim)
 
     def close(self) -> None:
         self._kept.close()
 
-    def _environment(self) -> None:
-        for name in KEYS:
-            self._kept.callback(os.environ.pop, name, None)
-            if (before := os.environ.get(name)) is not None:
-                self._kept.callback(os.environ.__setitem__, name, before)
-            os.environ[name] = self.secret
+    @contextlib.contextmanager
+    def keys(self) -> Iterator[None]:
+        """This process has keys in its environment meanwhile."""
+        before = {name: os.environ.get(name) for name in KEYS}
+        os.environ.update(dict.fromkeys(KEYS, self.secret))
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name)
+                if value is not None:
+                    os.environ[name] = value
 
     def _signalled(self, *_: object) -> None:
         self.signals += 1

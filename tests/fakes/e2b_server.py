@@ -59,6 +59,8 @@ class Machine:
     ended: float | None = None
     kernel: asyncio.subprocess.Process | None = None
     runs: int = 0
+    said: str = ""
+    """What its kernel has printed, the first of it."""
 
     def path(self, given: str) -> Path:
         """A path as envd takes it: relative to the user's home."""
@@ -263,9 +265,10 @@ class E2BServer:
         assert kernel.stdout is not None
         assert kernel.stderr is not None
         while text := await kernel.stdout.read(1 << 20):
+            machine.said = (machine.said + text.decode("utf-8", "replace"))[:10_000]
             await say(type="stdout", text=text.decode("utf-8", "replace"), timestamp="now")
             if self.trouble.execute == "cut":
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(1.5)
                 assert request.transport is not None
                 request.transport.abort()
                 return
@@ -273,8 +276,7 @@ class E2BServer:
         if await kernel.wait() > 0:
             name, _, value = (errors.strip().splitlines() or ["Error"])[-1].partition(": ")
             await say(type="error", name=name, value=value, traceback=errors)
-        elif machine.ended is not None:
-            assert request.transport is not None
+        elif machine.ended is not None and request.transport is not None:
             request.transport.abort()  # as when the machine is gone
 
 

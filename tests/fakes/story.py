@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sage_spo.jobs.api import optimize
-from sage_spo.sandbox.plan import Limits
+from sage_spo.sandbox.inside.plan import Limits
 from sage_spo.settings import settings as installation
 from sage_spo.tasks.task import Task
 from sage_spo.traces.result import Result

@@ -116,6 +116,24 @@ async def test_a_predicate_that_is_none_says_why_and_costs_no_other(sandbox: San
     assert sum(good.values()) == list(CHANNEL.values()).count("phone")
 
 
+@pytest.mark.parametrize(
+    "predicate",
+    [
+        "setattr(pd.Series, 'eq', lambda a, b: a.isna()) or records['n_words'] > 9",
+        "__import__('sys')._getframe(1).f_globals['emit']('predicate 1', '1' * len(records)) or records['n_words'] > 9",
+        "pd.set_option('mode.string_storage', 'python') or [pd.Series.__dict__] and records['n_words'] > 9",
+    ],
+)
+async def test_a_predicate_that_reaches_further_changes_no_others_matches(sandbox: Sandbox, predicate: str):
+    bad, good, empty = await place(sandbox).masks(
+        [predicate, 'records["channel"].eq("phone")', 'records["channel"].eq("fax")']
+    )
+    assert isinstance(bad, dict)
+    assert isinstance(good, dict)
+    assert sum(good.values()) == list(CHANNEL.values()).count("phone")
+    assert empty == "matches no record"
+
+
 async def test_a_mask_in_another_order_is_matched_by_index_as_pandas_does(sandbox: Sandbox):
     straight, sorted_first = await place(sandbox).masks(
         ['records["channel"].eq("phone")', 'records.sort_values("input")["channel"].eq("phone")']

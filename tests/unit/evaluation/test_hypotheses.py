@@ -18,6 +18,7 @@ from sage_spo.evaluation.hypotheses import (
     checked_mask,
     coin,
     difference_in_differences,
+    keeps_to_itself,
     overlap,
     p_value,
     p_values,
@@ -308,6 +309,45 @@ def test_a_predicate_that_explains_nothing_is_named_in_plain_words(expression: s
     found = predicate_problem(expression)
     assert found is not None
     assert found.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        'records["channel"].eq("phone") & (records["n_words"] >= 36)',
+        'records["input"].str.contains("a b", case=False, regex=False)',
+        "records['input'].map(lambda text: any(word.isupper() for word in text.split()))",
+        "np.where(records.n_words > 3, True, False)",
+        "pd.Series([len(str(x)) > 3 for x in records['plan']], index=records.index)",
+        "records.groupby('plan')['n_words'].transform('mean') > 9",
+    ],
+)
+def test_a_predicate_that_only_computes_keeps_to_itself(expression: str) -> None:
+    assert keeps_to_itself(expression)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "__import__('os').getpid() > 0",
+        "setattr(pd.Series, 'eq', None) or True",
+        "pd.read_csv('/etc/passwd')",
+        "pd.set_option('mode.copy_on_write', False)",
+        "pd.io.common.os.getpid()",
+        "np.ctypeslib",
+        "records.query('n_words > @pd')",
+        "records.__class__",
+        "'{0.__class__}'.format(records)",
+        "(q := pd) is None or q.set_option('mode.copy_on_write', False)",
+        "(lambda q: q.set_option('mode.copy_on_write', False))(pd)",
+        "records['tags'].map(lambda tags: tags.clear())",
+        "emit('a', 1)",
+        "open('x')",
+        "records[",
+    ],
+)
+def test_a_predicate_that_may_reach_further_is_told(expression: str) -> None:
+    assert not keeps_to_itself(expression)
 
 
 # --- the effect of a fix

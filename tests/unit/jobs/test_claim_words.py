@@ -36,7 +36,7 @@ def test_groups_of_the_standard_analyses_are_told_in_plain_words(group: str, wor
 
 def test_the_forms_are_those_that_the_analyses_name() -> None:
     pd = pytest.importorskip("pandas")
-    from sage_spo.sandbox import toolkit
+    from sage_spo.sandbox.inside import toolkit
 
     outputs = ["", "It is red.", "red\nI think", "red", "green", "a long answer without a label"] * 3
     records = pd.DataFrame({"prompt_id": "p", "input": "x", "output": outputs, "expected": "red"})

@@ -10,9 +10,9 @@ import pytest
 from sage_spo.sandbox import cgroups
 from sage_spo.sandbox.cgroups import Groups
 from sage_spo.sandbox.choose import available
+from sage_spo.sandbox.inside.plan import PROCESSES
 from sage_spo.sandbox.isolation import Confinement
 from sage_spo.sandbox.local import LocalSandbox
-from sage_spo.sandbox.plan import PROCESSES
 from sage_spo.sandbox.table import Table
 
 from .processes import descendants

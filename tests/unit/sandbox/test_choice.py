@@ -9,9 +9,9 @@ import pytest
 
 from sage_spo.errors import SandboxError, UsageError
 from sage_spo.sandbox.choose import available, make_sandbox
-from sage_spo.sandbox.confine import violations
-from sage_spo.sandbox.plan import LAYERS, Plan
-from sage_spo.sandbox.seccomp import program
+from sage_spo.sandbox.inside.confine import violations
+from sage_spo.sandbox.inside.plan import LAYERS, Plan
+from sage_spo.sandbox.inside.seccomp import program
 
 from .without import command
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from sage_spo.evaluation.hypotheses import Support, p_value, predicate_problem
 
-FILE = Path(__file__).resolve().parents[3] / "sandbox" / "toolkit.py"
+FILE = Path(__file__).resolve().parents[3] / "sandbox" / "inside" / "toolkit.py"
 
 
 def loaded() -> Any:

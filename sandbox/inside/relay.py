@@ -19,6 +19,8 @@ import time
 from typing import Any
 
 _READ = 1 << 16
+_AHEAD_SECONDS = 0.05
+"""So long the code waits until it is said that it begins: it could end this process, and with it the word."""
 _DRAIN_SECONDS = 1.0
 """For what is still in the pipes when the worker is gone and something that it started holds them open."""
 
@@ -30,7 +32,7 @@ def main(argument: str) -> None:
     results, results_end = os.pipe()
     process = subprocess.Popen(  # noqa: S603
         [sys.executable, "-s", "-B", *request["command"], str(results_end)],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=output_end,
         stderr=output_end,
         pass_fds=(results_end,),
@@ -74,15 +76,27 @@ def _relay(process: subprocess.Popen[bytes], channels: dict[int, tuple[str, int]
                     continue
                 letter = channels[key.fd][0]
                 if letter == "r" and not started:
+                    _say(letter, data)
+                    _let_go(process)
                     started, deadline = True, time.monotonic() + request["wall"]
+                    continue
                 if room[key.fd] > 0:  # what is beyond is read all the same, so that nobody waits for it
                     _say(letter, data[: room[key.fd]])
                     room[key.fd] -= len(data)
     return why
 
 
+def _let_go(process: subprocess.Popen[bytes]) -> None:
+    """Let the code begin."""
+    time.sleep(_AHEAD_SECONDS)
+    assert process.stdin is not None
+    with contextlib.suppress(OSError), process.stdin:
+        process.stdin.write(b"\n")
+
+
 def _say(letter: str, data: bytes) -> None:
-    print(letter + base64.b64encode(data).decode(), flush=True)
+    sys.stdout.write(f"{letter}{base64.b64encode(data).decode()}\n")  # in one piece, which `print` is not
+    sys.stdout.flush()
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -14,16 +14,17 @@ import sys
 from dataclasses import replace
 from types import ModuleType
 
+_FAILED = 97
 _SPARE = 0.9
 """Of the memory that the machine has left: it needs some to say that the rest was not enough."""
 
 
 def main(limits_given: str, table_file: str, code_file: str, results: str) -> None:
     """Load the table, set this process up, say so, and run the code. Never returns."""
-    package = ModuleType("sandbox")
+    package = ModuleType("inside")
     package.__path__ = [os.path.dirname(os.path.abspath(__file__))]
-    sys.modules["sandbox"] = package
-    from sandbox import analysis, own_process, plan  # type: ignore[attr-defined]
+    sys.modules["inside"] = package
+    from inside import analysis, own_process, plan  # type: ignore[attr-defined]
 
     limits = plan.Limits(**json.loads(limits_given))
     with open(table_file, "rb") as file:
@@ -34,12 +35,14 @@ def main(limits_given: str, table_file: str, code_file: str, results: str) -> No
     size, free = _memory()
     if free is not None:
         limits = replace(limits, memory=max(1 << 20, min(limits.memory, int(free * _SPARE) >> 20 << 20)))
-    own_process.descriptors(os.open(os.devnull, os.O_RDWR), 1, int(results))
+    own_process.descriptors(0, 1, int(results))
     sys.argv[:] = [""]
     sys.path.pop(0)  # this folder: its names are none of the code's business
     random.seed(0)
     own_process.limit(limits, size)
     analysis.send(b"s", b"")
+    os.read(0, 1)  # until the parent has been told, which the code could prevent
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     analysis.run(code, table, toolkit, limits)
 
 
@@ -54,4 +57,10 @@ def _memory() -> tuple[int | None, int | None]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except BaseException as error:  # before any given code, or because that closed what its end is told by
+        with contextlib.suppress(OSError):
+            os.write(1, f"{type(error).__name__}: {error}".encode())
+    finally:
+        os._exit(_FAILED)

@@ -7,10 +7,10 @@ from types import ModuleType
 
 def main() -> None:
     """Run `zygote.main` with the plan in the first argument."""
-    package = ModuleType("sandbox")
+    package = ModuleType("inside")
     package.__path__ = [os.path.dirname(os.path.abspath(__file__))]
-    sys.modules["sandbox"] = package
-    from sandbox import zygote  # type: ignore[attr-defined]
+    sys.modules["inside"] = package
+    from inside import zygote  # type: ignore[attr-defined]
 
     zygote.main(sys.argv[1])
 
