@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,6 +18,27 @@ from ..tasks.task import Task
 from .state import DEFAULT_STRATEGY
 
 DEFAULT_CALLS = 1200
+
+Change = Literal["defining", "may change", "may grow"]
+CHANGES: dict[str, Change] = {
+    "task": "defining",
+    "task_options": "defining",
+    "task_key": "defining",
+    "strategy": "defining",
+    "options": "defining",
+    "target": "defining",
+    "agent": "defining",
+    "base_url": "defining",
+    "budget": "may grow",
+    "seed": "defining",
+    "certify": "defining",
+    "in_process": "defining",
+    "timeout": "may change",
+    "rules": "defining",
+    # What none, local and e2b find differs, and nobody should end up unsafe because a name was used again.
+    "sandbox": "defining",
+}
+"""What the same run may be called with later on: whether each field of `RunSettings` defines the run."""
 
 
 class SearchOptions(BaseModel):
@@ -38,7 +59,8 @@ class RunSettings(BaseModel):
     """One run's definition: plain values only, never a key.
 
     `task` and `target` are names; where a Python object was passed instead, they are its name and `in_process`
-    says that the run can only go on where the object is passed again. `timeout` is in seconds, for one attempt of
+    says that the run can only go on where the object is passed again. `task_key` is the task's content, by which a
+    change of its files is noticed (empty: it was not looked at). `timeout` is in seconds, for one attempt of
     a call. `sandbox` is where analysis code runs: auto, e2b, local, none (no code at all), unsafe.
     """
 
@@ -46,6 +68,7 @@ class RunSettings(BaseModel):
 
     task: str
     task_options: dict[str, Any] = {}
+    task_key: str = ""
     strategy: str = DEFAULT_STRATEGY
     options: dict[str, Any] = {}
     target: str = "local"

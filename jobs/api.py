@@ -30,6 +30,7 @@ from ..traces.result import Result
 from ..traces.rows import Run
 from ..traces.store import RunStore
 from .measuring import Listener
+from .named_runs import known_run, take_up
 from .sandbox_choice import check_sandbox
 
 
@@ -49,7 +50,8 @@ def optimize(
     `task`: a built-in task's name, a task.yaml, a data file, or a Task. `target`: the model whose prompt is
     optimised (`local`, `openai:MODEL`, …) or an app: a callable, a LangChain Runnable, a URL. `agent`: the model
     that writes prompts; None: the playbook, which needs none. `budget`: `"usd=2,target_calls=1500"` or a mapping.
-    `run` names the run. For `more` see `aoptimize`.
+    `run` names the run: called again under that name, an interrupted run goes on and a finished one gives its stored
+    result, as long as nothing that defines the run has changed. For `more` see `aoptimize`.
 
     Raises UsageError for what the caller can mend. A budget that cannot pay the proof and one race gives the
     verdict `budget too small` before the first call.
@@ -93,6 +95,7 @@ async def aoptimize(
     settings = RunSettings(
         task=task_source(task) if isinstance(task, (str, Path)) else task.name,
         task_options=dict(task_options or {}),
+        task_key=loaded.key,
         strategy=strategy,
         options=dict(options or {}),
         target=target if isinstance(target, str) else getattr(target, "__name__", type(target).__name__),
@@ -107,6 +110,13 @@ async def aoptimize(
         sandbox=sandbox,
     )
     settings.search_options()
+    known = await known_run(run, settings) if run else None
+    if known is not None:
+        await take_up(known)
+        objects: dict[str, Any] = {"task": task if isinstance(task, Task) else None}
+        objects["target"] = None if isinstance(target, str) else target
+        result = await aresume(known.run.id, **objects, listener=listener, control=control)
+        return result.model_copy(update={"notes": [*result.notes, known.note]}) if known.note else result
     await asyncio.to_thread(check_sandbox, settings)
     await asyncio.to_thread(make_target, target, loaded, base_url)
     if agent:
@@ -165,7 +175,8 @@ async def _drive(run_id: str, start: dict[str, Any], control: RunControl | None)
         graph = build(saver)
         try:
             try:
-                begun = (await graph.aget_state(config)).values
+                # Nothing is next at the end: a run that is taken up there (see `named_runs`) begins anew.
+                begun = (await graph.aget_state(config)).next
             except sqlite3.Error as failure:
                 raise StoreError(
                     f"the checkpoints in {path} cannot be used: {failure}. Make the file writable, or move it "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -28,7 +27,6 @@ from .output import one_line
 from .progress_words import who_sees
 from .sandbox_choice import check_sandbox, sandbox_host
 
-_NAME = re.compile(r"\w[\w.-]*")
 GROWTH = 3
 """A found prompt may be longer than the seed's; its input is taken to be at most so many times as long."""
 
@@ -45,16 +43,11 @@ class Survey:
     uses: int
 
 
-async def survey(task: Task, settings: RunSettings, *, alias: str | None = None) -> Survey:
-    """Everything that can be known without a call. Raises BudgetTooSmall and whatever else the run would refuse.
-
-    `alias` is the name that the run is to have; it must be free.
-    """
+async def survey(task: Task, settings: RunSettings) -> Survey:
+    """Everything that can be known without a call. Raises BudgetTooSmall and whatever else the run would refuse."""
     limits = settings.limits()
     settings.search_options()
     check_sandbox(settings)
-    if alias and not _NAME.fullmatch(alias):
-        raise UsageError(f"--run: a name is made of letters, digits and '-', '_', '.', not '{alias}'")
     target = make_target(settings.target, task, settings.base_url)
     prices = {settings.target: target.price}
     if settings.agent:
@@ -62,9 +55,6 @@ async def survey(task: Task, settings: RunSettings, *, alias: str | None = None)
     check_prices(limits, prices)
     async with await RunStore.open(installation().home) as store:
         uses = len(await store.test_uses(task.test_key))
-        taken = {run.alias: run.id for run in await store.runs()} if alias else {}
-    if alias in taken:
-        raise UsageError(f"--run: there is a run '{alias}' already ({taken[alias]}): resume it, or choose another name")
     planned = settings.plan(task, target, Panels.draw(task, settings.seed), uses)
     fields = asdict(planned)
     fields |= {
@@ -113,6 +103,13 @@ def call_usd(task: Task, target: Target, prices: tuple[float, float]) -> float:
     return sum(_usd(request, prices, growth=GROWTH) for request in requests) / len(requests)
 
 
+def calls_usd(target: Target, calls: Sequence[tuple[Prompt, Example]]) -> float | None:
+    """What these calls cost at most, in US dollars; None where the price is unknown."""
+    if target.price is None:
+        return None
+    return sum(_usd(target.request(prompt, example), target.price) for prompt, example in calls)
+
+
 def _usd(request: Request, prices: tuple[float, float], growth: int = 1) -> float:
     return (growth * request.max_input_tokens * prices[0] + request.max_output_tokens * prices[1]) / 1e6
 
@@ -128,8 +125,7 @@ def ask_for_calls(
 ) -> None:
     """`agree_on_cost` for these calls. Raises ModelSetupError where the target cannot be used."""
     made = make_target(target, task, base_url)
-    most = None if made.price is None else sum(_usd(made.request(p, e), made.price) for p, e in calls)
-    agree_on_cost(most, ask_above=ask_above, yes=yes, target=target, base_url=base_url)
+    agree_on_cost(calls_usd(made, calls), ask_above=ask_above, yes=yes, target=target, base_url=base_url)
 
 
 def agree_on_cost(

@@ -11,11 +11,13 @@ import typer
 from .. import __version__
 from ..errors import UsageError
 from ..settings import settings as installation
+from .commands_batch import batch
 from .commands_doctor import doctor
 from .commands_init import init
 from .commands_measure import evaluate, preflight
 from .commands_run import optimize, resume
 from .commands_runs import runs, show
+from .commands_schedule import schedule
 from .exits import ended
 
 app = typer.Typer(
@@ -48,7 +50,7 @@ def _program(
         raise UsageError(f"settings (SAGE_ variables, .env in this folder) cannot be read: {error}") from error
 
 
-for command in (optimize, resume, runs, show, evaluate, preflight, init, doctor):
+for command in (optimize, resume, runs, show, evaluate, preflight, batch, schedule, init, doctor):
     app.command()(command)
 
 

@@ -22,6 +22,7 @@ from .options import (
     JsonOption,
     LabelsOption,
     MetricOption,
+    RunNameOption,
     SeedOption,
     SeedPromptOption,
     ShuffleOption,
@@ -45,6 +46,7 @@ def evaluate(
     target: TargetOption = "local",
     base_url: BaseUrlOption = None,
     budget: BudgetOption = None,
+    run: RunNameOption = None,
     input: InputOption = None,
     expected: ExpectedOption = None,
     metric: MetricOption = None,
@@ -96,6 +98,7 @@ def evaluate(
                 split=split,
                 budget=budget,
                 base_url=base_url,
+                run=run,
                 listener=counting,
             )
         )

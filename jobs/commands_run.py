@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import RunInterrupted, SageError, UsageError
+from ..errors import RunInterrupted, SageError
 from ..settings import settings as installation
 from .exits import RunCrashed
 from .interrupts import interruptible
@@ -25,6 +25,7 @@ from .options import (
     MetricOption,
     OptionOption,
     RunArgument,
+    RunNameOption,
     SandboxOption,
     SeedOption,
     SeedPromptOption,
@@ -34,8 +35,6 @@ from .options import (
     TaskArgument,
     TimeoutOption,
     YesOption,
-    option_values,
-    task_options,
 )
 from .output import print_json, put
 from .result_screen import result_screen
@@ -53,6 +52,7 @@ EXIT_CODES = {"budget too small": 3, "inconclusive": 1}
 
 
 def optimize(
+    context: typer.Context,
     task: TaskArgument,
     strategy: StrategyOption = "sage",
     target: TargetOption = "local",
@@ -60,7 +60,7 @@ def optimize(
     base_url: BaseUrlOption = None,
     budget: BudgetOption = None,
     seed: SeedOption = 0,
-    run: Annotated[str | None, typer.Option("--run", metavar="NAME", help="A name for the run.")] = None,
+    run: RunNameOption = None,
     certify: CertifyOption = True,
     candidates: Annotated[
         int | None, typer.Option("--candidates", metavar="Q", help="Proposed per iteration. Default: 8.")
@@ -101,67 +101,42 @@ def optimize(
       sage-spo optimize headlines --target openai:my-model \\
         --base-url http://localhost:8000/v1
 
-    Ctrl-C ends the run after the step in hand; `sage-spo resume RUN` goes on. Exit codes: 0 improved or honestly
-    unchanged, 1 failure, 2 wrong usage, 3 budget too small, 75 interrupted.
+    Ctrl-C ends the run after the step in hand; `sage-spo resume RUN` goes on, and so does the same command where it
+    named the run with --run. Exit codes: 0 improved or honestly unchanged, 1 failure, 2 wrong usage, 3 budget too
+    small, 75 interrupted.
     """
-    from ..graphs.registry import strategy as known_strategy
-    from ..graphs.run_settings import RunSettings
-    from ..tasks.load import load_task, task_source
     from .api import aoptimize
     from .before import agree_on_cost, survey
+    from .named_runs import known_run
+    from .optimize_call import optimize_call
     from .progress import Progress
     from .progress_words import plan_lines
-    from .sandbox_choice import check_choice, sandbox_host, unsafe_line
+    from .sandbox_choice import sandbox_host, unsafe_line
 
-    known_strategy(strategy)
-    check_choice(sandbox)
-    named = {"candidates": candidates, "pool": pool, "iterations": iterations}
-    options = {name: value for name, value in named.items() if value is not None}
-    more = option_values(option or ())
-    twice = next((name for name in more if name in options), None)
-    if twice:
-        raise UsageError(f"--option: '{twice}' is given twice: as --{twice} too")
-    keywords = task_options(
-        input=input,
-        expected=expected,
-        metric=metric,
-        labels=labels,
-        seed_prompt=seed_prompt,
-        data=data,
-        shuffle_labels=shuffle_labels,
-    )
-    chosen: dict[str, Any] = {
-        "strategy": strategy,
-        "target": target,
-        "agent": agent or None,
-        "base_url": base_url,
-        "budget": budget or "",
-        "seed": seed,
-        "certify": certify,
-        "timeout": timeout,
-        "sandbox": sandbox,
-        "options": options | more,
-    }
-    source = task_source(task)
-    settings = RunSettings(task=source, **chosen)
+    call = optimize_call(context.params)
+    settings = call.settings
     limits = settings.limits()
-    before = asyncio.run(survey(load_task(source, **keywords), settings, alias=run))
-    plan = plan_lines(before.plan, target=target, agent=agent, base_url=base_url, calls=limits.target_calls)[:-1]
-    agree_on_cost(
-        before.most_usd,
-        ask_above=ask_above,
-        yes=yes,
-        target=target,
-        base_url=base_url,
-        agent=agent,
-        sandbox=sandbox_host(settings),
-        lines=[line for line in (unsafe_line(settings), *plan) if line],
-    )
+    known = asyncio.run(known_run(run, settings)) if run else None
+    if known is None or known.costs_more:
+        before = asyncio.run(survey(call.task, settings))
+        plan = plan_lines(before.plan, target=target, agent=agent, base_url=base_url, calls=limits.target_calls)[:-1]
+        agree_on_cost(
+            before.most_usd,
+            ask_above=ask_above,
+            yes=yes,
+            target=target,
+            base_url=base_url,
+            agent=agent,
+            sandbox=sandbox_host(settings),
+            lines=[line for line in (unsafe_line(settings), *plan) if line],
+        )
 
     def start(progress: Progress, control: RunControl) -> Awaitable[Result]:
-        return aoptimize(source, run=run, task_options=keywords, listener=progress, control=control, **chosen)
+        return aoptimize(
+            call.source, run=run, task_options=call.keywords, listener=progress, control=control, **call.chosen
+        )
 
-    _finish(_watched(start, Progress()), json)
+    _finish(_watched(start, Progress(asyncio.run(_spent(known.run.id)) if known else None)), json)
 
 
 def resume(run: RunArgument, json: JsonOption = False) -> None:

@@ -90,7 +90,7 @@ def show(
     stored = asyncio.run(_stored(run))
     found = stored.run
     if prompt:
-        text = _prompt_of(found)
+        text = prompt_of(found)
         sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
     elif json:
         document = {"schema_version": SCHEMA_VERSION, "run": run_json(found), "result": found.result}
@@ -127,7 +127,7 @@ def _page(stored: Stored) -> RenderableType:
     return result_screen(result, found_line(result, stored.hypotheses, stored.prompts))
 
 
-def _prompt_of(run: Run) -> str:
+def prompt_of(run: Run) -> str:
     """The prompt to use as a file holds it. Raises StoreError where the run has none yet."""
     from ..tasks.prompt import Demo, Prompt
     from .prompt_file import prompt_text

@@ -22,6 +22,7 @@ from ..traces.result import PromptContent
 from ..traces.rows import Record
 from .evaluation_result import Evaluation, Failure, LabelScore
 from .measuring import Listener, Measuring, measuring
+from .named_runs import known_measurement
 from .prompt_file import read_prompt
 
 Split = Literal["search", "holdout", "test", "all"]
@@ -59,45 +60,63 @@ async def aevaluate(
     budget: str | Mapping[str, float] | Budget | None = None,
     base_url: str | None = None,
     task_options: Mapping[str, Any] | None = None,
+    run: str | None = None,
     listener: Listener | None = None,
 ) -> Evaluation:
     """`evaluate` for asynchronous code; cancelling it keeps the answers, so that the next time they are free.
 
-    `base_url`: an OpenAI-compatible server for `openai:` models. `task_options`: keywords of `load_task`.
+    `base_url`: an OpenAI-compatible server for `openai:` models. `task_options`: keywords of `load_task`. `run`: a
+    name; measured once under that name, the stored result is given.
     `listener(event, fields)` is told of every call.
     """
     loaded = await asyncio.to_thread(load_task, task, **(task_options or {}))
     chosen = await asyncio.to_thread(chosen_prompt, loaded, prompt)
     parts = split_parts(loaded, split)
     needed = sum(len(examples) for _, examples in parts)
-    limits = Budget.parse(budget)
+    limits = check_room(Budget.parse(budget), split, needed)
+    name = str(task) if isinstance(task, (str, Path)) else task.name
+    app = target if isinstance(target, str) else type(target).__name__
+    settings = measured_settings(loaded, chosen, limits, task=name, target=app, split=split, base_url=base_url)
+    begun = await known_measurement(run, "evaluate", settings) if run else None
+    if begun is not None and begun.status == "finished" and begun.result:
+        return Evaluation.model_validate(begun.result)
+    async with measuring(
+        loaded,
+        target,
+        limits,
+        strategy="evaluate",
+        settings=settings,
+        base_url=base_url,
+        listener=listener,
+        name=run,
+        begun=begun,
+    ) as opened:
+        if listener is not None:
+            listener("measuring", {"run_id": opened.run_id, "examples": needed})
+        notes = []
+        if "test" in {name for name, _ in parts}:
+            uses = await opened.store.use_test(loaded.test_key, opened.run_id)
+            notes.append(f"This was use {uses} of this test split; each use weakens what it can prove.")
+        measured = await opened.evaluator.measure(*(Job(chosen, examples, name) for name, examples in parts))
+        if measured < len(parts):
+            notes.append(f"The budget was spent before the {parts[measured][0]} split.")
+        evaluation = await _summed_up(opened, loaded, chosen, split, notes)
+        await opened.finish(evaluation)
+    return evaluation
+
+
+def check_room(limits: Budget, split: str, needed: int) -> Budget:
+    """The limits of a measurement: those given, else the calls it takes. Raises BudgetTooSmall."""
     if limits.target_calls is not None and limits.target_calls < needed:
         raise BudgetTooSmall(
             f"budget: target_calls={limits.target_calls} is too small: measuring '{split}' takes {needed} calls"
         )
-    if limits.unlimited:
-        limits = Budget(target_calls=needed)
-    settings = {
-        "task": str(task) if isinstance(task, (str, Path)) else task.name,
-        "target": target if isinstance(target, str) else type(target).__name__,
-        "split": split,
-        "prompt": chosen.id,
-    }
-    async with measuring(
-        loaded, target, limits, strategy="evaluate", settings=settings, base_url=base_url, listener=listener
-    ) as run:
-        if listener is not None:
-            listener("measuring", {"run_id": run.run_id, "examples": needed})
-        notes = []
-        if "test" in {name for name, _ in parts}:
-            uses = await run.store.use_test(loaded.test_key, run.run_id)
-            notes.append(f"This was use {uses} of this test split; each use weakens what it can prove.")
-        measured = await run.evaluator.measure(*(Job(chosen, examples, name) for name, examples in parts))
-        if measured < len(parts):
-            notes.append(f"The budget was spent before the {parts[measured][0]} split.")
-        evaluation = await _summed_up(run, loaded, chosen, split, notes)
-        await run.finish(evaluation)
-    return evaluation
+    return Budget(target_calls=needed) if limits.unlimited else limits
+
+
+def measured_settings(loaded: Task, prompt: Prompt, limits: Budget, **plain: Any) -> dict[str, Any]:
+    """What is stored of a measurement's definition; `plain`: what is stored as it is."""
+    return {**plain, "prompt": prompt.id, "task_key": loaded.key, "budget": str(limits)}
 
 
 def chosen_prompt(task: Task, prompt: str | Path | Prompt | None) -> Prompt:

@@ -15,6 +15,8 @@ from ..evaluation.budget import Budget, check_prices
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.ledger import Ledger
 from ..evaluation.paid_calls import PaidCalls
+from ..graphs.lease import SECONDS as LEASE_SECONDS
+from ..graphs.lease import take_lease
 from ..models.retry import RetryPolicy
 from ..settings import settings as installation
 from ..tasks.targets import make_target
@@ -52,19 +54,28 @@ async def measuring(
     settings: Mapping[str, Any],
     base_url: str | None = None,
     listener: Listener | None = None,
+    name: str | None = None,
+    begun: Run | None = None,
 ) -> AsyncIterator[Measuring]:
-    """A new run of that `strategy` with everything opened; closed and marked as failed where an error leaves it.
+    """A run of that `strategy` with everything opened; closed and marked as failed where an error leaves it.
 
-    Raises ModelSetupError, BudgetError, StoreError before the run is made.
+    A new one called `name`, or `begun`, one that did not come to its end. Raises ModelSetupError, BudgetError,
+    StoreError before anything is asked.
     """
     made = await asyncio.to_thread(make_target, target, task, base_url)
     check_prices(budget, {made.name: made.price})
     store = await RunStore.open(installation().home)
+    run_id, owner = begun.id if begun else str(uuid.uuid4()), None
     try:
-        run_id = str(uuid.uuid4())
-        await store.create_run(Run(run_id, None, task.name, strategy, dict(settings), status="running"))
-        ledger = Ledger(budget)
+        if begun is None:
+            await store.create_run(Run(run_id, name, task.name, strategy, dict(settings), status="running"))
+        owner = await take_lease(store, run_id, name or run_id)
+        keeping = asyncio.create_task(_kept(store, run_id, owner))
+        ledger = Ledger(budget, seconds_before=begun.seconds if begun else 0.0)
         calls = PaidCalls(run_id, store, ledger, RetryPolicy(), seed=0)
+        if begun is not None:
+            await calls.restore(restarts=begun.restarts + 1, in_flight=made.concurrency)
+            await store.update_run(run_id, status="running", restarts=begun.restarts + 1, settings=dict(settings))
         if listener is not None:
             tell = listener
             calls.on_trouble = lambda message: tell("call_failed", {"message": message})
@@ -77,6 +88,17 @@ async def measuring(
         except Exception as error:
             await store.update_run(run_id, status="failed", error=redact(str(error)), seconds=ledger.seconds)
             raise
+        finally:
+            keeping.cancel()
     finally:
+        if owner is not None:
+            await store.release_lease(run_id, owner)
         await made.aclose()
         await store.close()
+
+
+async def _kept(store: RunStore, run_id: str, owner: str) -> None:
+    """Keep the run's lease until it is cancelled."""
+    while True:
+        await asyncio.sleep(LEASE_SECONDS / 3)
+        await store.renew_lease(run_id, owner, LEASE_SECONDS)

@@ -25,6 +25,15 @@ RunArgument = Annotated[
     str,
     typer.Argument(metavar="RUN", help="A run's name, id, or the beginning of its id.", show_default=False),
 ]
+RunNameOption = Annotated[
+    str | None,
+    typer.Option(
+        "--run",
+        metavar="NAME",
+        help="A name. The same command again goes on with the run of that name, or shows its result; nothing that "
+        "defines the run may differ then, a budget may grow.",
+    ),
+]
 InputOption = Annotated[
     str | None, typer.Option("--input", metavar="FIELD", help="The field that holds the input (data files).")
 ]

@@ -73,6 +73,18 @@ class Task:
         """Identifies the test split by its content, whatever the task is called and the examples' ids are."""
         return digest("test", *sorted(example.content for example in self.test))
 
+    @property
+    def key(self) -> str:
+        """Identifies all that a run's course depends on: examples and their splits, seed prompt, metric, output."""
+        splits = ("search", "holdout", "test", "preserve")
+        contents = [
+            sorted(
+                digest(example.content, sorted(example.metadata.items(), key=str)) for example in self.examples(name)
+            )
+            for name in splits
+        ]
+        return digest("task", self.seed_prompt.id, self.metric.name, self.labels, self.locked, self.output, contents)
+
     def violations(self, prompt: Prompt) -> list[str]:
         """What an edited prompt lost that must survive every edit: placeholders and locked texts, in words."""
         lost: list[str] = []

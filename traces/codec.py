@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from . import tables
-from .rows import Answer, Call, CodeRun, Decision, Hypothesis, Record, Run, StoredPrompt, TestUse
+from .rows import Answer, Call, CodeRun, Decision, Hypothesis, Record, Run, ScheduleRow, StoredPrompt, TestUse
 
 R = TypeVar("R")
 
@@ -25,6 +25,7 @@ TABLES: dict[type[Any], sa.Table] = {
     Hypothesis: tables.hypotheses,
     CodeRun: tables.code_runs,
     TestUse: tables.test_uses,
+    ScheduleRow: tables.schedules,
 }
 
 _TEXT, _HEX, _UUID = b"\x00", b"\x01", b"\x02"

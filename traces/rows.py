@@ -170,5 +170,24 @@ class TestUse:
     used_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class ScheduleRow:
+    """Where a schedule stands; times are seconds since 1970.
+
+    `definition` is what its times come from, `anchor` when it was first seen so. `next_at`: when it fires next (None:
+    never again). `firing_at`: the fire that is under way, or was when the process ended. `last_at`, `last_code`,
+    `last_outcome`: the fire before, its exit code and what came of it in words.
+    """
+
+    name: str
+    definition: str
+    anchor: float
+    next_at: float | None
+    firing_at: float | None = None
+    last_at: float | None = None
+    last_code: int | None = None
+    last_outcome: str = ""
+
+
 Row = Answer | Call | StoredPrompt | Record | Decision | Hypothesis | CodeRun
 """What `RunStore.add` takes."""

@@ -20,7 +20,20 @@ from ..errors import StoreError, nearest
 from . import schema, tables
 from .codec import COLUMNS, TABLES, decode, encode, pack
 from .home import writable_file, writable_folder
-from .rows import Answer, Call, CodeRun, Decision, Hypothesis, Record, Row, Run, RunStatus, StoredPrompt, TestUse
+from .rows import (
+    Answer,
+    Call,
+    CodeRun,
+    Decision,
+    Hypothesis,
+    Record,
+    Row,
+    Run,
+    RunStatus,
+    ScheduleRow,
+    StoredPrompt,
+    TestUse,
+)
 from .writer import BatchWriter
 
 R = TypeVar("R")
@@ -232,6 +245,23 @@ class RunStore:
         """The runs that used this test split, the first one first."""
         c = tables.test_uses.c
         return await self._read(TestUse, sa.select(*COLUMNS[TestUse]).where(c.test_key == test_key).order_by(c.number))
+
+    # Schedules
+
+    async def schedules(self) -> dict[str, ScheduleRow]:
+        """Where every schedule of this store stands, by name."""
+        order = tables.schedules.c.name
+        return {
+            row.name: row for row in await self._read(ScheduleRow, sa.select(*COLUMNS[ScheduleRow]).order_by(order))
+        }
+
+    async def save_schedule(self, row: ScheduleRow) -> None:
+        """Store where a schedule stands; returns when that is committed."""
+        values = encode(row)
+        saved = insert(tables.schedules).values(values)
+        changed = {name: value for name, value in values.items() if name != "name"}
+        upsert = saved.on_conflict_do_update(index_elements=["name"], set_=changed)
+        await self._transact(lambda connection: connection.execute(upsert).rowcount)
 
     # Leases: one process per run
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration, and so the version of a store that this code reads and writes."""
 
 metadata = sa.MetaData()
@@ -178,4 +178,17 @@ leases = sa.Table(
     _key("run_id", sa.Text),
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("expires_at", sa.Double, nullable=False),
+)
+
+schedules = sa.Table(
+    "schedules",
+    metadata,
+    _key("name", sa.Text),
+    sa.Column("definition", sa.Text),
+    sa.Column("anchor", sa.Double),
+    sa.Column("next_at", sa.Double),
+    sa.Column("firing_at", sa.Double),
+    sa.Column("last_at", sa.Double),
+    sa.Column("last_code", sa.Integer),
+    sa.Column("last_outcome", sa.Text),
 )

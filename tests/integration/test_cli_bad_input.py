@@ -163,16 +163,16 @@ def test_a_budget_too_small_to_conclude_is_exit_code_3_before_the_first_call(
     assert said.err.count("\n") == 1
 
 
-def test_a_name_that_is_taken_is_refused(task: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_that_stands_for_another_run_is_refused(task: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with FakeServer(lambda request: "red") as server:
         call = f"{OPTIMIZE} --target openai:fake --base-url {server.url} --run mine --iterations 1 --json".split()
         assert main(call) == 0
         asked = len(server.log)
         capsys.readouterr()
-        assert main(call) == 2
+        assert main([*call, "--seed", "4"]) == 2
         assert len(server.log) == asked
     said = capsys.readouterr()
-    assert said.err.startswith("error: --run: there is a run 'mine' already")
+    assert said.err.startswith("error: --run: run 'mine' was made with seed = 0, and is called with 4")
     assert said.err.count("\n") == 1
 
 

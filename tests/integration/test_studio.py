@@ -14,6 +14,7 @@ import pytest
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
+from sage_spo.traces.rows import Run
 from sage_spo.traces.store import RunStore
 
 ROOT = Path(__file__).parents[2]
@@ -101,3 +102,28 @@ async def test_the_server_serves_sage_with_its_roles_as_nodes_and_a_run_that_dia
     assert run.strategy == "sage"
     assert run.status == "finished"
     assert any(one.purpose == "standard analyses" and one.error is None for one in code)
+
+
+async def test_the_server_runs_optimize_at_its_times_as_the_recipe_in_the_docs_has_it(server: str, home: Path):
+    client = await started(server)
+    cron = await client.crons.create(
+        "optimize",
+        schedule="* * * * *",
+        timezone="Europe/Berlin",
+        input={"task": "reviews", "strategy": "demos"},
+        context={"budget": "target_calls=20", "seed": 7},
+    )
+    runs: list[Run] = []
+    for _ in range(240):
+        async with await RunStore.open(home) as store:
+            runs = await store.runs()
+        if runs and runs[0].status == "finished":
+            break
+        await asyncio.sleep(0.5)
+    # A budget that cannot pay a proof: the run says so and ends without a call.
+    assert [run.result["verdict"] for run in runs if run.result] == ["budget too small"]
+    assert runs[0].settings["seed"] == 7
+    cron_id = str(cron.get("cron_id"))
+    assert [str(one["cron_id"]) for one in await client.crons.search()] == [cron_id]
+    await client.crons.delete(cron_id)
+    assert await client.crons.search() == []

@@ -13,7 +13,6 @@ from sage_spo.graphs.run_settings import RunSettings
 from sage_spo.jobs.before import agree_on_cost, survey
 from sage_spo.settings import settings as installation
 from sage_spo.tests.fakes.landscape import make_task
-from sage_spo.traces.rows import Run
 from sage_spo.traces.store import RunStore
 
 PAID = {"target": "openai:gpt-4.1-mini"}
@@ -62,15 +61,6 @@ async def test_what_a_run_would_refuse_is_refused_before_it_is_made() -> None:
         await survey(make_task(), unknown)
     free = settings(target="openai:mine", base_url="http://127.0.0.1:1/v1")
     assert (await survey(make_task(), free)).most_usd is None
-
-
-async def test_a_name_that_is_taken_is_refused() -> None:
-    store = await RunStore.open(installation().home)
-    await store.create_run(Run("11111111-0000", "mine", "colours", "random", {}))
-    await store.close()
-    with pytest.raises(UsageError, match=r"--run: there is a run 'mine' already"):
-        await survey(make_task(), settings(), alias="mine")
-    await survey(make_task(), settings(), alias="other")
 
 
 async def test_earlier_uses_of_the_test_split_count() -> None:
