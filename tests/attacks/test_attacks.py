@@ -6,9 +6,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from ..unit.sandbox import without
 from . import as_user
 from .attack import Attack
 from .programs import ATTACKS
@@ -67,12 +69,12 @@ def test_the_attack_fails_at_full_size(full_arena: Arena, attack: Attack) -> Non
     holds(full_arena.judge(attack))
 
 
-def as_an_ordinary_user(*arguments: str) -> list[Row]:
-    if why := as_user.why_not():
-        pytest.skip(why)
-    done = subprocess.run(
-        as_user.command(["-m", "tests.attacks.runner", *arguments]), capture_output=True, text=True, check=False
-    )
+RUNNER = ("-m", "tests.attacks.runner")
+
+
+def judged(command: list[str]) -> list[Row]:
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
     found = [Row(**json.loads(line)) for line in done.stdout.splitlines()]
     assert done.returncode in (0, 1), done.stderr[-2000:]
     return found
@@ -85,7 +87,19 @@ SAMPLE = ("read ", "environment", "connect", "memory of", "name space", "kill", 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("names", [SAMPLE, pytest.param((), marks=pytest.mark.full)], ids=["some", "all"])
 def test_the_attacks_fail_inside_as_an_ordinary_user(names: tuple[str, ...]) -> None:
-    found = as_an_ordinary_user(*names)
+    if why := as_user.why_not():
+        pytest.skip(why)
+    found = judged(as_user.command([*RUNNER, *names]))
+    assert sum(row.control == "succeeded" for row in found) >= (30 if names else LEAST)
+    for row in found:
+        holds(row)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("missing", ["namespaces", "landlock"])
+@pytest.mark.parametrize("names", [SAMPLE, pytest.param((), marks=pytest.mark.full)], ids=["some", "all"])
+def test_the_attacks_fail_inside_with_one_lock_less(names: tuple[str, ...], missing: str) -> None:
+    found = judged(without.command(missing, *RUNNER, *names))
     assert sum(row.control == "succeeded" for row in found) >= (30 if names else LEAST)
     for row in found:
         holds(row)
