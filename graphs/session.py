@@ -326,7 +326,7 @@ async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
         )
         session.hold_certification(task.seed_prompt)
         restarts = run.restarts + (run.status != "created")
-        await calls.restore(restarts=restarts, in_flight=target.concurrency)
+        await calls.restore(restarts=restarts, in_flight=evaluator.limit.reached)
         session.paid_before = {(r.iteration, r.index): r.usd for r in await store.code_runs(run_id) if r.usd}
         ledger.restore_code(session.paid_before.values(), restarts=restarts, in_flight=CODE_IN_FLIGHT)
         await evaluator.restore()

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ..errors import StoreError, nearest
 from . import schema, tables
-from .codec import COLUMNS, TABLES, decode, encode, pack
+from .codec import COLUMNS, TABLES, decode, encode, encode_by_name, pack
 from .home import writable_file, writable_folder
 from .rows import Answer, Call, CodeRun, Decision, Hypothesis, Record, Row, Run, RunStatus, StoredPrompt, TestUse
 from .writer import BatchWriter
@@ -90,7 +90,9 @@ class RunStore:
 
     async def flush(self) -> None:
         """Returns when everything added so far is committed, in one commit and without waiting for the 50 ms."""
-        await asyncio.wrap_future(self._writer.flush())
+        done = self._writer.flush()
+        if not done.done():
+            await asyncio.wrap_future(done)
 
     async def _transact(self, work: Callable[[sa.Connection], T]) -> T:
         return await asyncio.wrap_future(self._writer.submit(work))
@@ -99,7 +101,7 @@ class RunStore:
 
     async def create_run(self, run: Run) -> None:
         """Raises StoreError when the id or the alias is taken."""
-        values = {**encode(run), "alias": run.alias or None}
+        values = {**encode_by_name(run), "alias": run.alias or None}
 
         def create(connection: sa.Connection) -> None:
             self._refuse_taken(connection, run.id, run.alias)
@@ -142,7 +144,7 @@ class RunStore:
             if changes.get("alias") not in (None, found[0].alias):
                 self._refuse_taken(connection, None, changes["alias"])
             run = replace(found[0], **{"updated_at": time.time(), **changes})
-            connection.execute(tables.runs.update().where(here).values(encode(run)))
+            connection.execute(tables.runs.update().where(here).values(encode_by_name(run)))
             return run
 
         return await self._transact(update)
@@ -222,7 +224,7 @@ class RunStore:
                 number = 1 + (
                     connection.execute(sa.select(sa.func.max(c.number)).where(c.test_key == test_key)).scalar() or 0
                 )
-                row = encode(TestUse(test_key, run_id, time.time()))
+                row = encode_by_name(TestUse(test_key, run_id, time.time()))
                 connection.execute(tables.test_uses.insert(), {**row, "number": number})
             return number
 
