@@ -56,7 +56,7 @@ class FixedLatency(asyncio.Protocol):
                 self._transport.write(RESPONSE)
         self._seen = seen
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         for timer in self._due:
             timer.cancel()
 

@@ -136,11 +136,11 @@ class Evaluator:
             key = digest(request.fingerprint, job.repeat, stream, scope)
             # A stochastic target draws from what identifies the call, so that streams and repeats are independent.
             draw = int(key[:7], 16) if stochastic else job.repeat
-            send = partial(request.send, draw) if request.send else partial(target, job.prompt, example, draw)
+            send = request.send or partial(target, job.prompt, example)
             found.append(
                 PaidRequest(
                     key,
-                    partial(_answer, key, send),
+                    partial(_answer, key, send, draw),
                     request.max_input_tokens,
                     request.max_output_tokens,
                     target.price,
@@ -180,8 +180,8 @@ def paired_differences(candidate: Scores, champion: Scores) -> list[float]:
     return [a - b for a, b in pairs if a is not None and b is not None]
 
 
-async def _answer(key: str, send: Callable[[], Awaitable[Output]]) -> Answer:
-    output = await send()
+async def _answer(key: str, send: Callable[[int], Awaitable[Output]], draw: int) -> Answer:
+    output = await send(draw)
     return Answer(
         key,
         output.text,

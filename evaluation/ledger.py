@@ -51,7 +51,7 @@ class Spend:
         return self.input_tokens + self.output_tokens
 
 
-@dataclass
+@dataclass(slots=True)
 class Charge:
     """Tokens of one attempt: first its upper bound, after `settle` what it took."""
 

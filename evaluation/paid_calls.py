@@ -26,7 +26,7 @@ from .concurrency import Concurrency
 from .ledger import Charge, Ledger, Role
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PaidRequest:
     """One logical call. `send` makes one attempt and returns its answer under `key`; it never retries."""
 
@@ -243,7 +243,7 @@ class PaidCalls:
         return waited_for
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Jitter:
     """A call's own random draws; its generator is made when a call is retried, which is seldom."""
 

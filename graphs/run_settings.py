@@ -39,7 +39,8 @@ class RunSettings(BaseModel):
 
     `task` and `target` are names; where a Python object was passed instead, they are its name and `in_process`
     says that the run can only go on where the object is passed again. `timeout` is in seconds, for one attempt of
-    a call. `sandbox` is where analysis code runs: auto, e2b, local, none (no code at all), unsafe.
+    a call. `sandbox` is where analysis code runs: auto, e2b, local, none (no code at all), unsafe. `concurrency` is how
+    many calls to the target are under way at once, None: as many as the provider bears; no result depends on it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,6 +59,7 @@ class RunSettings(BaseModel):
     timeout: float = Field(default=60.0, gt=0)
     rules: dict[str, Any] = {}
     sandbox: str = "auto"
+    concurrency: int | None = Field(default=None, ge=1, le=1024)
 
     def limits(self) -> Budget:
         """The budget; 1,200 target calls where nothing that was named would end the run. Raises BudgetError."""

@@ -16,6 +16,7 @@ from .options import (
     BaseUrlOption,
     BudgetOption,
     CertifyOption,
+    ConcurrencyOption,
     DataOption,
     ExpectedOption,
     InputOption,
@@ -53,6 +54,7 @@ def evaluate(
     shuffle_labels: ShuffleOption = None,
     yes: YesOption = False,
     ask_above: AskAboveOption = 1.0,
+    concurrency: ConcurrencyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Measure a prompt: score, 95 % interval, by label, failures.
@@ -96,6 +98,7 @@ def evaluate(
                 split=split,
                 budget=budget,
                 base_url=base_url,
+                concurrency=concurrency,
                 listener=counting,
             )
         )

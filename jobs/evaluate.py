@@ -58,12 +58,14 @@ async def aevaluate(
     split: str = "holdout",
     budget: str | Mapping[str, float] | Budget | None = None,
     base_url: str | None = None,
+    concurrency: int | None = None,
     task_options: Mapping[str, Any] | None = None,
     listener: Listener | None = None,
 ) -> Evaluation:
     """`evaluate` for asynchronous code; cancelling it keeps the answers, so that the next time they are free.
 
-    `base_url`: an OpenAI-compatible server for `openai:` models. `task_options`: keywords of `load_task`.
+    `base_url`: an OpenAI-compatible server for `openai:` models. `concurrency`: calls under way at once (None: as many
+    as the provider bears). `task_options`: keywords of `load_task`.
     `listener(event, fields)` is told of every call.
     """
     loaded = await asyncio.to_thread(load_task, task, **(task_options or {}))
@@ -84,7 +86,14 @@ async def aevaluate(
         "prompt": chosen.id,
     }
     async with measuring(
-        loaded, target, limits, strategy="evaluate", settings=settings, base_url=base_url, listener=listener
+        loaded,
+        target,
+        limits,
+        strategy="evaluate",
+        settings=settings,
+        base_url=base_url,
+        concurrency=concurrency,
+        listener=listener,
     ) as run:
         if listener is not None:
             listener("measuring", {"run_id": run.run_id, "examples": needed})

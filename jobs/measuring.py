@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ..errors import UsageError
 from ..evaluation.budget import Budget, check_prices
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.ledger import Ledger
@@ -24,6 +25,7 @@ from ..traces.rows import Run
 from ..traces.store import RunStore
 
 Listener = Callable[[str, dict[str, Any]], None]
+MOST_AT_ONCE = 1024
 
 
 @dataclass
@@ -42,6 +44,13 @@ class Measuring:
         )
 
 
+def checked_concurrency(concurrency: int | None) -> int | None:
+    """The number as it is. Raises UsageError where so many calls cannot be under way at once."""
+    if concurrency is not None and not 1 <= concurrency <= MOST_AT_ONCE:
+        raise UsageError(f"concurrency={concurrency}: it lies between 1 and {MOST_AT_ONCE}; leave it out to adapt")
+    return concurrency
+
+
 @asynccontextmanager
 async def measuring(
     task: Task,
@@ -51,13 +60,14 @@ async def measuring(
     strategy: str,
     settings: Mapping[str, Any],
     base_url: str | None = None,
+    concurrency: int | None = None,
     listener: Listener | None = None,
 ) -> AsyncIterator[Measuring]:
     """A new run of that `strategy` with everything opened; closed and marked as failed where an error leaves it.
 
     Raises ModelSetupError, BudgetError, StoreError before the run is made.
     """
-    made = await asyncio.to_thread(make_target, target, task, base_url)
+    made = await asyncio.to_thread(make_target, target, task, base_url, checked_concurrency(concurrency))
     check_prices(budget, {made.name: made.price})
     store = await RunStore.open(installation().home)
     try:
@@ -69,6 +79,7 @@ async def measuring(
             tell = listener
             calls.on_trouble = lambda message: tell("call_failed", {"message": message})
             calls.on_call = lambda call: tell("call", {"role": call.role})
+            calls.on_wait = lambda seconds: tell("rate_limit", {"seconds": seconds})
         try:
             yield Measuring(run_id, store, ledger, Evaluator(task, made, calls))
         except asyncio.CancelledError:

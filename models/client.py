@@ -113,6 +113,9 @@ class ChatClient:
         return self._session
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        # What is sent compressed may be larger than it says; the usual small reply is read in one go.
+        if "Content-Encoding" not in response.headers and 0 <= (response.content_length or -1) <= MAX_REPLY_BYTES:
+            return await response.read()
         body = bytearray()
         async for chunk in response.content.iter_chunked(65536):
             body += chunk

@@ -86,7 +86,7 @@ class ChatTarget:
 class LangChainTarget:
     """A chat model of any provider that LangChain knows."""
 
-    concurrency = 8
+    concurrency: int | None = 8
 
     def __init__(self, name: ModelName, task: Task) -> None:
         self.name = str(name)

@@ -20,7 +20,20 @@ from ..errors import StoreError, nearest
 from . import schema, tables
 from .codec import COLUMNS, TABLES, decode, encode, encode_by_name, pack
 from .home import writable_file, writable_folder
-from .rows import Answer, Call, CodeRun, Decision, Hypothesis, Record, Row, Run, RunStatus, StoredPrompt, TestUse
+from .rows import (
+    Answer,
+    Call,
+    CodeRun,
+    Decision,
+    Hypothesis,
+    Record,
+    Row,
+    Run,
+    RunStatus,
+    Spending,
+    StoredPrompt,
+    TestUse,
+)
 from .writer import BatchWriter
 
 R = TypeVar("R")
@@ -173,6 +186,13 @@ class RunStore:
         query = sa.select(*COLUMNS[Call]).where(c.run_id == pack(run_id)).order_by(c.iteration, c.key)
         return await self._read(Call, query)
 
+    async def spending(self, run_id: str) -> list[Spending]:
+        """What a run's calls cost, by role: a sum that the database makes, however many calls there are."""
+        c = tables.calls.c
+        sums = (sa.func.count(), *(sa.func.sum(column) for column in (c.input_tokens, c.output_tokens, c.usd)))
+        query = sa.select(c.role, *sums).where(c.run_id == pack(run_id)).group_by(c.role).order_by(c.role)
+        return await self._fetch(lambda connection: [Spending(*row) for row in connection.execute(query)])
+
     # Prompts, records, decisions
 
     async def prompts(self, run_id: str, ids: Iterable[str] | None = None) -> dict[str, StoredPrompt]:
@@ -272,11 +292,16 @@ class RunStore:
     # Reading
 
     async def _read(self, row_type: type[R], *queries: sa.Select[Any]) -> list[R]:
+        return await self._fetch(
+            lambda connection: [row for query in queries for row in decode(row_type, connection.execute(query))]
+        )
+
+    async def _fetch(self, work: Callable[[sa.Connection], T]) -> T:
         await self.flush()
 
-        def read() -> list[R]:
+        def read() -> T:
             with self._reader.connect() as connection:
-                return [row for query in queries for row in decode(row_type, connection.execute(query))]
+                return work(connection)
 
         try:
             # A thread and the plain driver: a sixth of the time that an asynchronous driver's hops take.

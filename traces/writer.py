@@ -51,7 +51,10 @@ class BatchWriter:
         self._thread.start()
 
     def add(self, table: str, values: tuple[Any, ...]) -> None:
-        """Queue one row, its values in the order of the table's columns. Raises StoreError when the last batch could not be written."""
+        """Queue one row, its values in the order of the table's columns.
+
+        Raises StoreError when the last batch could not be written.
+        """
         with self._changed:
             self._refuse_when_closed()
             if self._error is not None:
