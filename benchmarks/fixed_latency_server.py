@@ -15,25 +15,28 @@ import sys
 from collections import deque
 from functools import partial
 
-REPLY = {
-    "id": "chatcmpl-fixed",
-    "object": "chat.completion",
-    "created": 0,
-    "model": "fixed",
-    "choices": [
-        {"index": 0, "message": {"role": "assistant", "content": "refund", "refusal": None}, "finish_reason": "stop"}
-    ],
-    "usage": {"prompt_tokens": 61, "completion_tokens": 1, "total_tokens": 62},
-}
-BODY = json.dumps(REPLY).encode()
-RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
+
+def response(text: str) -> bytes:
+    """A whole HTTP response with a chat completion of this text."""
+    message = {"role": "assistant", "content": text, "refusal": None}
+    reply = {
+        "id": "chatcmpl-fixed",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "fixed",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 61, "completion_tokens": 1, "total_tokens": 62},
+    }
+    body = json.dumps(reply).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
 
 class FixedLatency(asyncio.Protocol):
     """One connection. Requests on it are answered in order, each `latency` seconds after its last byte."""
 
-    def __init__(self, latency: float) -> None:
+    def __init__(self, latency: float, response: bytes) -> None:
         self._latency = latency
+        self._response = response
         self._loop = asyncio.get_running_loop()
         self._seen = b""
         self._due: deque[asyncio.TimerHandle] = deque()
@@ -53,7 +56,7 @@ class FixedLatency(asyncio.Protocol):
             if self._latency:
                 self._due.append(self._loop.call_later(self._latency, self._answer))
             else:
-                self._transport.write(RESPONSE)
+                self._transport.write(self._response)
         self._seen = seen
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -62,13 +65,13 @@ class FixedLatency(asyncio.Protocol):
 
     def _answer(self) -> None:
         self._due.popleft()
-        self._transport.write(RESPONSE)
+        self._transport.write(self._response)
 
 
-async def serve(latency: float, port: int) -> None:
+async def serve(latency: float, port: int, reply: str) -> None:
     """Serve until standard input ends; the address is the first line on standard output."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(partial(FixedLatency, latency), "127.0.0.1", port, backlog=1024)
+    server = await loop.create_server(partial(FixedLatency, latency, response(reply)), "127.0.0.1", port, backlog=1024)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     server.close()
@@ -79,8 +82,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--latency", type=float, default=0.02, help="seconds from request to answer (%(default)s)")
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
+    parser.add_argument("--reply", default="refund", help="the text of every answer (%(default)s)")
     options = parser.parse_args()
-    asyncio.run(serve(options.latency, options.port))
+    asyncio.run(serve(options.latency, options.port, options.reply))
 
 
 if __name__ == "__main__":

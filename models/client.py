@@ -76,9 +76,9 @@ class ChatClient:
         """The JSON object that POST `path` replies."""
         return await self._post(URL(self.base_url + path), to_json(payload), OTHER_TIME)
 
-    async def _post(self, url: URL, body: bytes, timeout: aiohttp.ClientTimeout) -> dict[str, Any]:
+    async def _post(self, url: URL, body: bytes, time: aiohttp.ClientTimeout) -> dict[str, Any]:
         try:
-            async with self._open().post(url, data=body, timeout=timeout, allow_redirects=False) as response:
+            async with self._open().post(url, data=body, timeout=time, allow_redirects=False) as response:
                 self.rate_limit.learn(response.status, response.headers)
                 return self._parse(response, await self._read(response))
         except TimeoutError as error:
