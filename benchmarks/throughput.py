@@ -102,7 +102,7 @@ def summary(rows: dict[str, Row | str], store: Row | str, graph: Row | str) -> d
     }
     for part, names in (
         (store, ("store_mb_per_million", "store_rows_per_s", "show_s", "runs_s")),
-        (graph, ("graph_and_store_s", "graph_calls")),
+        (graph, ("graph_and_store_s", "graph_and_store_cpu_s", "graph_calls")),
     ):
         found |= {name: None if isinstance(part, str) else part[name] for name in names}
     found["rows"] = {

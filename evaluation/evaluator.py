@@ -47,6 +47,8 @@ class Evaluator:
     """Separates caches on purpose (the arms of a comparison); empty for the cache that all runs share."""
     step: int = 0
     _records: dict[str, dict[tuple[str, int], Record]] = field(default_factory=dict)
+    _prepared: dict[tuple[str, str, int, Role], PaidRequest] = field(default_factory=dict)
+    """Requests that this step asked the price of, by prompt, example, repeat and role, until they are sent."""
 
     def __post_init__(self) -> None:
         self.limit = Concurrency(self.target.concurrency)
@@ -59,6 +61,7 @@ class Evaluator:
     def begin(self, step: int) -> None:
         """Enter a step of the run: forget records of this and later steps (see the class)."""
         self.step = step
+        self._prepared.clear()
         self.calls.begin(step)
         for prompt_id, records in self._records.items():
             self._records[prompt_id] = {key: r for key, r in records.items() if r.step < step}
@@ -117,6 +120,9 @@ class Evaluator:
     def affordable(self, *jobs: Job, role: Role = "target") -> bool:
         """Whether all the jobs fit the budget now; what the run has already is free."""
         wanted = [self._requests(job, role) for job in jobs]
+        for job, requests in zip(jobs, wanted, strict=True):
+            for example, request in zip(job.examples, requests, strict=True):
+                self._prepared[job.prompt.id, example.id, job.repeat, role] = request
         return self._fitting(wanted, role) == len(jobs)
 
     def _fitting(self, wanted: Sequence[Sequence[PaidRequest]], role: Role) -> int:
@@ -132,6 +138,9 @@ class Evaluator:
         rate_limit = rate_limit_of(target)
         found: list[PaidRequest] = []
         for example in job.examples:
+            if prepared := self._prepared.get((job.prompt.id, example.id, job.repeat, role)):
+                found.append(prepared)
+                continue
             request = target.request(job.prompt, example)
             key = digest(request.fingerprint, job.repeat, stream, scope)
             # A stochastic target draws from what identifies the call, so that streams and repeats are independent.
