@@ -112,7 +112,7 @@ def _columns(row_type: type[Any]) -> list[tuple[sa.Column[Any], Callable[[Any], 
 _NAMES = {t: [f.name for f in fields(t)] for t in TABLES}
 _VALUES = {t: attrgetter(*names) for t, names in _NAMES.items()}
 _ENCODERS = {t: [(store, not c.primary_key) for c, store, _ in _columns(t)] for t in TABLES}
-_DECODERS = {t: [read for _, _, read in _columns(t)] for t in TABLES}
+_DECODERS = {t: [(i, read) for i, (_, _, read) in enumerate(_columns(t)) if read is not _same] for t in TABLES}
 COLUMNS = {t: [c for c, _, _ in _columns(t)] for t in TABLES}
 """The columns to select for each kind of row, in the order that `decode` expects."""
 
@@ -148,7 +148,11 @@ def encode_by_name(row: object) -> dict[str, Any]:
 def decode(row_type: type[R], found: Iterable[Any]) -> list[R]:
     """Rows from the result of a selection of `COLUMNS[row_type]`."""
     decoders = _DECODERS[row_type]
-    return [
-        row_type(*[None if value is None else read(value) for value, read in zip(values, decoders, strict=True)])
-        for values in found
-    ]
+    rows: list[R] = []
+    for columns in found:
+        values = list(columns)
+        for index, read in decoders:
+            if values[index] is not None:
+                values[index] = read(values[index])
+        rows.append(row_type(*values))
+    return rows
