@@ -46,13 +46,17 @@ class TransientModelError(ModelError):
     """A model call failed in a way that may pass: 429, 5xx, time-out, connection reset.
 
     `retry_after` is the server's own wish in seconds, when it gave one.
-    `spent` tells whether the attempt may have cost tokens (it was sent and not refused).
+    `spent` tells whether the attempt may have cost tokens (it was sent and not refused), `overloaded` whether the
+    provider said or showed that it was asked too much at once.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None, spent: bool = False) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, spent: bool = False, overloaded: bool = False
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.spent = spent
+        self.overloaded = overloaded
 
 
 class ModelRefused(ModelError):

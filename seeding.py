@@ -8,13 +8,12 @@ import numpy as np
 
 
 def digest(*parts: object) -> str:
-    """A stable 32-character hexadecimal digest of the parts' text (order and boundaries matter)."""
-    h = hashlib.blake2b(digest_size=16)
+    """A stable 32-character hexadecimal digest of the parts' text, or bytes (order and boundaries matter)."""
+    framed = []
     for part in parts:
-        data = str(part).encode()
-        h.update(len(data).to_bytes(8, "big"))
-        h.update(data)
-    return h.hexdigest()
+        data = part if isinstance(part, bytes) else str(part).encode()
+        framed += (len(data).to_bytes(8, "big"), data)
+    return hashlib.blake2b(b"".join(framed), digest_size=16).hexdigest()
 
 
 def generator(seed: int, *path: object) -> np.random.Generator:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from pydantic import BaseModel, ValidationError
 
+from ..evaluation.concurrency import Concurrency
 from ..evaluation.paid_calls import PaidCalls, PaidRequest
 from ..sandbox.text import clean
 from ..seeding import digest
@@ -47,7 +47,7 @@ class AgentDesk:
     concurrency: int = 4
 
     def __post_init__(self) -> None:
-        self._limit = asyncio.Semaphore(self.concurrency)
+        self._limit = Concurrency(self.concurrency)
 
     async def ask(
         self,
@@ -92,12 +92,14 @@ class AgentDesk:
         max_tokens: int,
         temperature: float,
     ) -> str | None:
+        key = digest(self.calls.run_id, "agent", *place)
+
         async def send() -> Answer:
             reply = await self.model.complete(messages, schema=schema, max_tokens=max_tokens, temperature=temperature)
-            return Answer("", reply.text, reply.input_tokens, reply.output_tokens, reply.latency)
+            return Answer(key, reply.text, reply.input_tokens, reply.output_tokens, reply.latency)
 
         request = PaidRequest(
-            key=digest(self.calls.run_id, "agent", *place),
+            key=key,
             send=send,
             max_input_tokens=sum(len(m["content"].encode()) + 16 for m in messages)
             + len(json.dumps(schema.model_json_schema())),

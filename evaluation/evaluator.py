@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from ..errors import BudgetExceeded, ModelError
 from ..seeding import digest
 from ..tasks.example import Example, Score
 from ..tasks.prompt import Prompt
-from ..tasks.target import Output, Target
+from ..tasks.target import Output, Target, rate_limit_of
 from ..tasks.task import SplitName, Task
 from ..traces.rows import Answer, Record
+from .concurrency import Concurrency
 from .ledger import Role
 from .paid_calls import PaidCalls, PaidRequest
 
@@ -46,9 +47,11 @@ class Evaluator:
     """Separates caches on purpose (the arms of a comparison); empty for the cache that all runs share."""
     step: int = 0
     _records: dict[str, dict[tuple[str, int], Record]] = field(default_factory=dict)
+    _prepared: dict[tuple[str, str, int, Role], PaidRequest] = field(default_factory=dict)
+    """Requests that this step asked the price of, by prompt, example, repeat and role, until they are sent."""
 
     def __post_init__(self) -> None:
-        self._limit = asyncio.Semaphore(self.target.concurrency)
+        self.limit = Concurrency(self.target.concurrency)
 
     async def restore(self) -> None:
         """Load the records of earlier processes of this run."""
@@ -58,6 +61,7 @@ class Evaluator:
     def begin(self, step: int) -> None:
         """Enter a step of the run: forget records of this and later steps (see the class)."""
         self.step = step
+        self._prepared.clear()
         self.calls.begin(step)
         for prompt_id, records in self._records.items():
             self._records[prompt_id] = {key: r for key, r in records.items() if r.step < step}
@@ -71,13 +75,21 @@ class Evaluator:
         fitting = self._fitting(wanted, role)
         if jobs and not fitting:
             raise BudgetExceeded("no room for another block of target calls")
-        pairs = [pair for requests in wanted[:fitting] for pair in requests]
-        answers = await self.calls.ask(
-            [request for _, _, request in pairs], role=role, iteration=self.step, limit=self._limit
+        answers = iter(
+            await self.calls.ask(
+                [request for requests in wanted[:fitting] for request in requests],
+                role=role,
+                iteration=self.step,
+                limit=self.limit,
+            )
         )
-        for (job, example, request), answer in zip(pairs, answers, strict=True):
-            self._keep(job, example, request.key, answer)
-        await self.calls.store.flush()
+        for job, requests in zip(jobs, wanted[:fitting], strict=False):
+            known = self._records.setdefault(job.prompt.id, {})
+            for example, request in zip(job.examples, requests, strict=True):
+                answer = next(answers)
+                if (example.id, job.repeat) not in known:
+                    record = known[example.id, job.repeat] = self._record(job, example, request.key, answer)
+                    self.calls.store.add(record)
         return fitting
 
     def records(self, prompt_id: str, split: SplitName | None = None) -> list[Record]:
@@ -108,47 +120,47 @@ class Evaluator:
     def affordable(self, *jobs: Job, role: Role = "target") -> bool:
         """Whether all the jobs fit the budget now; what the run has already is free."""
         wanted = [self._requests(job, role) for job in jobs]
+        for job, requests in zip(jobs, wanted, strict=True):
+            for example, request in zip(job.examples, requests, strict=True):
+                self._prepared[job.prompt.id, example.id, job.repeat, role] = request
         return self._fitting(wanted, role) == len(jobs)
 
-    def _fitting(self, wanted: Sequence[list[tuple[Job, Example, PaidRequest]]], role: Role) -> int:
-        keys: list[str] = []
-        for index, requests in enumerate(wanted):
-            keys += [request.key for _, _, request in requests]
-            if not self.calls.room_for(role, keys):
-                return index
-        return len(wanted)
+    def _fitting(self, wanted: Sequence[Sequence[PaidRequest]], role: Role) -> int:
+        return self.calls.fitting(role, ([request.key for request in requests] for requests in wanted))
 
-    def _requests(self, job: Job, role: Role) -> list[tuple[Job, Example, PaidRequest]]:
-        return [(job, example, self._request(job.prompt, example, job.repeat, role)) for example in job.examples]
-
-    def _request(self, prompt: Prompt, example: Example, repeat: int, role: Role) -> PaidRequest:
-        request = self.target.request(prompt, example)
+    def _requests(self, job: Job, role: Role) -> list[PaidRequest]:
+        """One request for each of the job's examples."""
+        target, stochastic = self.target, self.target.stochastic
         # A stochastic target's answers belong to one sample stream, the run's seed; certification never takes
         # another run's answers.
-        stream = f"stream {self.calls.seed}" if self.target.stochastic else ""
+        stream = f"stream {self.calls.seed}" if stochastic else ""
         scope = self.calls.run_id if role == "certification" else self.cache_scope
+        rate_limit = rate_limit_of(target)
+        found: list[PaidRequest] = []
+        for example in job.examples:
+            if prepared := self._prepared.get((job.prompt.id, example.id, job.repeat, role)):
+                found.append(prepared)
+                continue
+            request = target.request(job.prompt, example)
+            key = digest(request.fingerprint, job.repeat, stream, scope)
+            # A stochastic target draws from what identifies the call, so that streams and repeats are independent.
+            draw = int(key[:7], 16) if stochastic else job.repeat
+            send = request.send or partial(target, job.prompt, example)
+            found.append(
+                PaidRequest(
+                    key,
+                    partial(_answer, key, send, draw),
+                    request.max_input_tokens,
+                    request.max_output_tokens,
+                    target.price,
+                    rate_limit,
+                )
+            )
+        return found
 
-        key = digest(request.fingerprint, repeat, stream, scope)
-        # A stochastic target draws from what identifies the call, so that streams and repeats are independent.
-        draw = int(key[:7], 16) if self.target.stochastic else repeat
-
-        async def send() -> Answer:
-            return _answer(await self.target(prompt, example, draw))
-
-        return PaidRequest(
-            key=key,
-            send=send,
-            max_input_tokens=request.max_input_tokens,
-            max_output_tokens=request.max_output_tokens,
-            price=self.target.price,
-        )
-
-    def _keep(self, job: Job, example: Example, key: str, answer: Answer | None) -> None:
-        known = self._records.setdefault(job.prompt.id, {})
-        if (example.id, job.repeat) in known:
-            return
+    def _record(self, job: Job, example: Example, key: str, answer: Answer | None) -> Record:
         score = self._score(answer, example) if answer else None
-        record = Record(
+        return Record(
             run_id=self.calls.run_id,
             prompt_id=job.prompt.id,
             example_id=example.id,
@@ -162,8 +174,6 @@ class Evaluator:
             label_logprobs=answer.label_logprobs if answer else None,
             step=self.step,
         )
-        known[example.id, job.repeat] = record
-        self.calls.store.add(record)
 
     def _score(self, answer: Answer, example: Example) -> Score | None:
         try:
@@ -179,13 +189,14 @@ def paired_differences(candidate: Scores, champion: Scores) -> list[float]:
     return [a - b for a, b in pairs if a is not None and b is not None]
 
 
-def _answer(output: Output) -> Answer:
+async def _answer(key: str, send: Callable[[int], Awaitable[Output]], draw: int) -> Answer:
+    output = await send(draw)
     return Answer(
-        key="",
-        text=output.text,
-        input_tokens=output.usage.input_tokens,
-        output_tokens=output.usage.output_tokens,
-        latency=output.latency,
-        label_logprobs=output.label_logprobs,
-        decoding=output.decoding,
+        key,
+        output.text,
+        output.usage.input_tokens,
+        output.usage.output_tokens,
+        output.latency,
+        output.label_logprobs,
+        output.decoding,
     )

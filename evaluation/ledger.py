@@ -3,17 +3,18 @@
 Two kinds of limit. Logical calls (`target_calls`, `agent_calls`) are taken for a whole block of calls before its
 first one, so that whether a block fits never depends on the order in which answers arrive. Tokens and dollars are
 reserved per attempt at an upper bound and settled at what the provider counted; where the room is only held by
-attempts still under way, a reservation waits for them to settle.
+attempts still under way, a reservation waits for them to settle. Reservations are granted in the order in which they
+were asked for, so that it does not depend on how many calls are under way which one the budget ends with.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeVar
 
 from ..errors import BudgetExceeded
@@ -50,13 +51,15 @@ class Spend:
         return self.input_tokens + self.output_tokens
 
 
-@dataclass
+@dataclass(slots=True)
 class Charge:
     """Tokens of one attempt: first its upper bound, after `settle` what it took."""
 
     input_tokens: int
     output_tokens: int
     price: tuple[float, float] | None = None
+    reserved: dict[str, float] = field(default_factory=dict)
+    """What the ledger keeps back for it while it is under way."""
 
     @property
     def tokens(self) -> int:
@@ -79,6 +82,10 @@ class Charge:
         self.input_tokens = self.input_tokens if input_tokens is None else input_tokens
         self.output_tokens = self.output_tokens if output_tokens is None else output_tokens
 
+    def settle_unused(self) -> None:
+        """It cost nothing: nothing was sent, or it was refused."""
+        self.settle(0, 0)
+
 
 @dataclass
 class TimeCharge:
@@ -89,6 +96,8 @@ class TimeCharge:
     """US dollars per second."""
     input_tokens: int = 0
     output_tokens: int = 0
+    reserved: dict[str, float] = field(default_factory=dict)
+    """See `Charge`."""
 
     @property
     def usd(self) -> float:
@@ -103,6 +112,10 @@ class TimeCharge:
     def settle(self, seconds: float) -> None:
         """Replace the bound by the time that is charged for."""
         self.seconds = seconds
+
+    def settle_unused(self) -> None:
+        """It cost nothing: nothing was run."""
+        self.settle(0.0)
 
 
 AnyCharge = TypeVar("AnyCharge", Charge, TimeCharge)
@@ -128,7 +141,7 @@ class Ledger:
         self._resend = {
             name: RESEND_SHARE * limit for name, limit in budget.limits().items() if name in ("tokens", "usd")
         }
-        self._settled = asyncio.Condition()
+        self._waiting: deque[tuple[asyncio.Future[None], Spender, Charge | TimeCharge]] = deque()
 
     def restore(self, calls: Iterable[Call], *, restarts: int = 0, in_flight: int = 0) -> None:
         """Take up the journal of earlier processes of this run.
@@ -223,38 +236,83 @@ class Ledger:
 
     @asynccontextmanager
     async def attempt(self, role: Spender, charge: AnyCharge) -> AsyncIterator[AnyCharge]:
-        """Reserve the charge's bound, run the attempt, then book what the charge says at the end.
+        """`reserve`, then the block, then `book`.
 
         The block calls `charge.settle(...)`; where it does not (a time-out: nobody knows what it cost), the
-        bound is booked. Waits while other attempts hold the room. Raises BudgetExceeded where there is none.
+        bound is booked.
         """
-        bound = charge.bound
-        if self.left("minutes", role) <= 0:
-            raise BudgetExceeded(f"the time is used up ({self.budget.minutes:g} minutes)")
-        async with self._settled:
-            while not all(self.left(name, role) >= amount for name, amount in bound.items()):
-                lacking = next(name for name, amount in bound.items() if self.left(name, role) < amount)
-                if self._attempts == 0:  # counted, not summed: sums of floats leave residues
-                    raise BudgetExceeded(
-                        f"a call may cost up to {bound[lacking]:g} {lacking}, {max(0, self.left(lacking, role)):g} left"
-                    )
-                await self._settled.wait()
-            self._attempts += 1
-            self._move(bound, 1)
+        await self.reserve(role, charge)
         try:
             yield charge
         finally:
-            spend = self.spend[role]
-            spend.input_tokens += charge.input_tokens
-            spend.output_tokens += charge.output_tokens
-            spend.usd += charge.usd
-            self._attempts -= 1
-            self._move(bound, -1)
-            if self._attempts == 0:
-                self._in_flight.clear()
-            async with self._settled:
-                self._settled.notify_all()
+            self.book(role, charge)
 
-    def _move(self, bound: dict[str, float], sign: int) -> None:
+    async def reserve(self, role: Spender, charge: Charge | TimeCharge) -> None:
+        """Keep back what an attempt may cost at most; `book` ends it.
+
+        Waits while other attempts hold the room. Raises BudgetExceeded where there is none.
+        """
+        self._refuse_late(role)
+        if not self._waiting and self._enter(role, charge):
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append((turn, role, charge))
+        self._grant()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                charge.settle_unused()
+                self.book(role, charge)
+            self._grant()
+            raise
+
+    def book(self, role: Spender, charge: Charge | TimeCharge) -> None:
+        """End an attempt: what it kept back is free again, and what its charge says is spent."""
+        spend = self.spend[role]
+        spend.input_tokens += charge.input_tokens
+        spend.output_tokens += charge.output_tokens
+        spend.usd += charge.usd
+        self._attempts -= 1
+        for name, amount in charge.reserved.items():
+            self._in_flight[name] -= amount
+        if self._attempts == 0:
+            self._in_flight.clear()  # sums of floats leave residues
+        if self._waiting:
+            self._grant()
+
+    def _enter(self, role: Spender, charge: Charge | TimeCharge) -> bool:
+        """Whether there is room for the charge's bound now; then it is kept back."""
+        bound = {name: amount for name, amount in charge.bound.items() if name in self._resend}
+        if any(self.left(name, role) < amount for name, amount in bound.items()):
+            return False
+        charge.reserved = bound
+        self._attempts += 1
         for name, amount in bound.items():
-            self._in_flight[name] += sign * amount
+            self._in_flight[name] += amount
+        return True
+
+    def _grant(self) -> None:
+        """Let those at the head of the queue go for whom there is room; refuse those for whom there never will be."""
+        while self._waiting:
+            turn, role, charge = self._waiting[0]
+            try:
+                if not turn.done():
+                    self._refuse_late(role)
+                    if self._enter(role, charge):
+                        turn.set_result(None)
+                    elif self._attempts:  # counted, not summed: sums of floats leave residues
+                        return
+                    else:
+                        self._refuse(role, charge)
+            except BudgetExceeded as error:
+                turn.set_exception(error)
+            self._waiting.popleft()
+
+    def _refuse_late(self, role: Spender) -> None:
+        if self.budget.minutes is not None and self.left("minutes", role) <= 0:
+            raise BudgetExceeded(f"the time is used up ({self.budget.minutes:g} minutes)")
+
+    def _refuse(self, role: Spender, charge: Charge | TimeCharge) -> None:
+        name, amount = next((n, a) for n, a in charge.bound.items() if self.left(n, role) < a)
+        raise BudgetExceeded(f"a call may cost up to {amount:g} {name}, {max(0, self.left(name, role)):g} left")

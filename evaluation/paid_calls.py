@@ -1,40 +1,47 @@
 """Calls that cost something, made for one run: asked once, paid once, committed as soon as they are answered.
 
-This is where cache, ledger, retry layer and journal meet. A key identifies what is asked; an answer to it that
+This is where cache, ledger, limits, retry layer and journal meet. A key identifies what is asked; an answer to it that
 this run has is free, one that another run left in the store costs no money but counts as a call (so that the
-path of a run never depends on what the cache held), and everything else is reserved, sent, settled and written.
+path of a run never depends on what the cache held), and everything else is admitted, reserved, sent, settled and
+written. A block of calls is worked off by as many tasks as may have a call under way, not by a task for each call.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from ..errors import ModelError, ModelRefused, TransientModelError
+from ..models.rate_limit import RateLimit
 from ..models.retry import RetryPolicy, call_with_retries
 from ..seeding import generator
 from ..traces.redact import redact
 from ..traces.rows import Answer, Call
 from ..traces.store import RunStore
+from .concurrency import Concurrency
 from .ledger import Charge, Ledger, Role
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PaidRequest:
-    """One logical call. `send` makes one attempt and returns its answer; it never retries."""
+    """One logical call. `send` makes one attempt and returns its answer under `key`; it never retries."""
 
     key: str
     send: Callable[[], Awaitable[Answer]]
     max_input_tokens: int
     max_output_tokens: int
     price: tuple[float, float] | None = None
+    rate_limit: RateLimit | None = None
+    """What the account that it goes to allows."""
 
 
 @dataclass
 class PaidCalls:
-    """The paid calls of one run. `limit` bounds how many are under way at once."""
+    """The paid calls of one run."""
 
     run_id: str
     store: RunStore
@@ -46,15 +53,20 @@ class PaidCalls:
     on_trouble: Callable[[str], None] = lambda message: None
     on_call: Callable[[Call], None] = lambda call: None
     """Told of every call as it ends, for whoever shows progress."""
+    on_wait: Callable[[float], None] = lambda seconds: None
+    """Told how many seconds a call waits for the provider's rate limit; 0 when it goes on."""
     _journal: dict[str, int] = field(default_factory=dict)
     """For every call this run made: the step or iteration that made it."""
     _replayed: set[str] = field(default_factory=set)
     """Calls that an earlier execution of the step in hand has made, and this one has not come to yet."""
-    _under_way: dict[str, asyncio.Task[Answer | None]] = field(default_factory=dict)
+    _under_way: dict[str, asyncio.Future[Answer | None] | None] = field(default_factory=dict)
+    """Calls that some block is about to make or making; a future where another block waits for the answer too."""
 
-    async def restore(self, *, restarts: int, in_flight: int) -> None:
-        """Take up what earlier processes of this run paid for."""
+    async def restore(self, *, restarts: int, in_flight: int | Callable[[int], int]) -> None:
+        """Take up what earlier processes of this run paid for. `in_flight`: how many calls each of them may have had
+        under way at its end, a number or what gives it for the number of calls that were made."""
         calls = await self.store.calls(self.run_id)
+        in_flight = in_flight if isinstance(in_flight, int) else in_flight(len(calls))
         # Errors are never kept: what went missing is asked again.
         self._journal.update({call.key: call.iteration for call in calls if not call.missing})
         self.ledger.restore(calls, restarts=restarts, in_flight=in_flight)
@@ -64,18 +76,25 @@ class PaidCalls:
         has room for one is decided as it was the first time: as if they were still to be made."""
         self._replayed = {key for key, made in self._journal.items() if made >= step}
 
-    def room_for(self, role: Role, keys: Collection[str]) -> bool:
-        """Whether the logical calls behind these keys fit the budget; what the run has asked before is free."""
-        return self.room_for_new(role, sum(key not in self._journal or key in self._replayed for key in set(keys)))
+    def fitting(self, role: Role, blocks: Iterable[Iterable[str]]) -> int:
+        """How many of the blocks of logical calls, given by their keys and taken in order, fit the budget; what the
+        run has asked before is free."""
+        new: set[str] = set()
+        number = 0
+        for number, keys in enumerate(blocks, start=1):
+            new.update(key for key in keys if key not in self._journal or key in self._replayed)
+            if not self.room_for_new(role, len(new)):
+                return number - 1
+        return number
 
     def room_for_new(self, role: Role, calls: int) -> bool:
         """Whether so many calls that the run has not asked yet fit the budget (see `begin`)."""
         return self.ledger.room_for(role, calls - len(self._replayed))
 
     async def ask(
-        self, requests: Sequence[PaidRequest], *, role: Role, iteration: int, limit: asyncio.Semaphore
+        self, requests: Sequence[PaidRequest], *, role: Role, iteration: int, limit: Concurrency
     ) -> list[Answer | None]:
-        """The answers in order; None where a call failed for good.
+        """The answers in order; None where a call failed for good. `limit` bounds how many are under way at once.
 
         Either all the logical calls fit the budget or none is made (BudgetExceeded). Also raises
         BudgetExceeded when tokens or dollars run out half way (what was answered by then is kept), and
@@ -85,90 +104,110 @@ class PaidCalls:
         fresh = [key for key in by_key if key not in self._journal and key not in self._under_way]
         self.ledger.take(role, len(fresh))
         self._replayed.difference_update(by_key)
-        # From here to the last create_task nothing is awaited, so that no other caller can ask for the same keys.
-        lookup = asyncio.create_task(self.store.answers(by_key))
-        shared = {key: self._under_way[key] for key in by_key if key in self._under_way}
-        mine = {key: asyncio.create_task(self._obtain(by_key[key], lookup, role, iteration, limit)) for key in fresh}
-        self._under_way.update(mine)
+        # Nothing is awaited before this line, so that no other caller can ask for the same keys.
+        shared = {key: self._answer_of_others(key) for key in by_key if key in self._under_way}
+        self._under_way.update(dict.fromkeys(fresh))
         try:
-            done = await asyncio.gather(*mine.values(), return_exceptions=True)
-            known = await lookup
+            answers: dict[str, Answer | None] = {**await self.store.answers(by_key)}
+            for key in fresh:
+                if (known := answers.get(key)) is not None:
+                    self._done(Call(self.run_id, key, role, iteration, 0, 0, 0.0, 0, True, False), known)
+            to_send = deque(by_key[key] for key in fresh if key not in answers)
+            await self._send_all(to_send, answers, role, iteration, limit)
         finally:
-            for key, task in mine.items():
-                task.cancel()
-                self._under_way.pop(key, None)
-            lookup.cancel()
-            await asyncio.wait([*mine.values(), lookup])
+            for key in fresh:
+                if waited_for := self._under_way.pop(key, None):
+                    waited_for.cancel()
             self.ledger.give_back(role, sum(key not in self._journal for key in fresh))
-        await self.store.flush()
+        for key, other in shared.items():
+            await asyncio.wait([other])
+            # Whoever asked first may have been cancelled or stopped; then the call is still to be made.
+            lost = other.cancelled()
+            again = await self.ask([by_key[key]], role=role, iteration=iteration, limit=limit) if lost else []
+            answers[key] = again[0] if lost else other.result()
+        return [answers.get(request.key) for request in requests]
+
+    async def _send_all(
+        self,
+        to_send: deque[PaidRequest],
+        answers: dict[str, Answer | None],
+        role: Role,
+        iteration: int,
+        limit: Concurrency,
+    ) -> None:
+        """Work off the queue into `answers`. Where a call must not be made or refused, no further one is begun."""
+
+        async def work() -> None:
+            while to_send:
+                async with limit:
+                    if not to_send:
+                        return
+                    request = to_send.popleft()
+                    try:
+                        answers[request.key] = await self._pay(request, role, iteration, limit)
+                    except BaseException:
+                        to_send.clear()
+                        raise
+
+        workers = [asyncio.create_task(work()) for _ in range(min(len(to_send), limit.most))]
+        if not workers:
+            return
+        try:
+            done = await asyncio.gather(*workers, return_exceptions=True)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.wait(workers)
         for outcome in done:
             if isinstance(outcome, BaseException):
                 raise outcome
-        answers = {**known, **{key: task.result() for key, task in mine.items()}}
-        for key, task in shared.items():
-            await asyncio.wait([task])
-            # Whoever asked first may have been cancelled or stopped; then the call is still to be made.
-            lost = task.cancelled() or task.exception() is not None
-            answers[key] = (
-                (await self.ask([by_key[key]], role=role, iteration=iteration, limit=limit))[0]
-                if lost
-                else task.result()
-            )
-        return [answers.get(request.key) for request in requests]
 
-    async def _obtain(
-        self,
-        request: PaidRequest,
-        lookup: asyncio.Task[dict[str, Answer]],
-        role: Role,
-        iteration: int,
-        limit: asyncio.Semaphore,
-    ) -> Answer | None:
-        """The store's answer, counted as a call; else one that is paid for."""
-        known = (await asyncio.shield(lookup)).get(request.key)
-        if known is None:
-            return await self._pay(request, role, iteration, limit)
-        self._write(Call(self.run_id, request.key, role, iteration, 0, 0, 0.0, attempts=0, cached=True, missing=False))
-        return known
-
-    async def _pay(self, request: PaidRequest, role: Role, iteration: int, limit: asyncio.Semaphore) -> Answer | None:
+    async def _pay(self, request: PaidRequest, role: Role, iteration: int, limit: Concurrency) -> Answer | None:
+        """Make one call, in as many attempts as it takes, and write down what came of it."""
         charges: list[Charge] = []
+        rate_limit, bound = request.rate_limit, request.max_input_tokens + request.max_output_tokens
 
-        @asynccontextmanager
-        async def reserve() -> AsyncIterator[None]:
+        async def admit() -> None:
             charge = Charge(request.max_input_tokens, request.max_output_tokens, request.price)
-            async with self.ledger.attempt(role, charge):
-                charges.append(charge)
-                yield
+            if rate_limit is not None:
+                await rate_limit.wait_for_room(bound, self.on_wait)
+            await self.ledger.reserve(role, charge)
+            charges.append(charge)
 
         async def attempt() -> Answer:
             charge = charges[-1]
+            if rate_limit is not None:
+                rate_limit.begin(bound)
             try:
                 answer = await request.send()
-            except TransientModelError as error:
-                if not error.spent:
-                    charge.settle(0, 0)
-                raise
-            except ModelError:
-                charge.settle(0, 0)
-                raise
-            charge.settle(answer.input_tokens, answer.output_tokens)
-            return answer
-
-        async with limit:
-            answer: Answer | None = None
-            try:
-                answer = await call_with_retries(
-                    attempt, self.policy, rng=generator(self.seed, "retry", request.key), reserve=reserve
-                )
-            except ModelRefused:
-                raise
+                charge.settle(answer.input_tokens, answer.output_tokens)
+                return answer
             except ModelError as error:
-                self.trouble = redact(str(error))
-                self.on_trouble(self.trouble)
-        if answer is not None:
-            self.store.add(replace(answer, key=request.key))
-        self._write(
+                if not (isinstance(error, TransientModelError) and error.spent):
+                    charge.settle_unused()
+                raise
+            finally:
+                self.ledger.book(role, charge)
+                if rate_limit is not None:
+                    rate_limit.end(bound)
+
+        def failed(error: TransientModelError | TimeoutError) -> None:
+            if isinstance(error, TimeoutError) or error.overloaded:
+                limit.overloaded()
+
+        answer: Answer | None = None
+        try:
+            answer = await call_with_retries(
+                attempt, self.policy, rng=_Jitter(self.seed, request.key), admit=admit, on_failure=failed
+            )
+            limit.answered(answer.latency)
+            self.store.add(answer)
+        except ModelRefused:
+            raise
+        except ModelError as error:
+            self.trouble = redact(str(error))
+            self.on_trouble(self.trouble)
+        self._done(
             Call(
                 self.run_id,
                 request.key,
@@ -177,16 +216,42 @@ class PaidCalls:
                 sum(c.input_tokens for c in charges),
                 sum(c.output_tokens for c in charges),
                 sum(c.usd for c in charges),
-                attempts=len(charges),
-                cached=False,
-                missing=answer is None,
-            )
+                len(charges),
+                False,
+                answer is None,
+            ),
+            answer,
         )
         return answer
 
-    def _write(self, call: Call) -> None:
+    def _done(self, call: Call, answer: Answer | None) -> None:
+        """Write the call into the journal and give its answer to whoever waits for it."""
         self.store.add(call)
         self._journal[call.key] = call.iteration
-        self.ledger.spend[call.role].cached += call.cached
-        self.ledger.spend[call.role].missing += call.missing
+        spend = self.ledger.spend[call.role]
+        spend.cached += call.cached
+        spend.missing += call.missing
+        if waited_for := self._under_way.pop(call.key, None):
+            waited_for.set_result(answer)
         self.on_call(call)
+
+    def _answer_of_others(self, key: str) -> asyncio.Future[Answer | None]:
+        """What the block that is making this call will hear; cancelled where it gives up."""
+        waited_for = self._under_way[key]
+        if waited_for is None:
+            waited_for = self._under_way[key] = asyncio.get_running_loop().create_future()
+        return waited_for
+
+
+@dataclass(frozen=True, slots=True)
+class _Jitter:
+    """A call's own random draws; its generator is made when a call is retried, which is seldom."""
+
+    seed: int
+    key: str
+    _made: list[np.random.Generator] = field(default_factory=list)
+
+    def random(self) -> float:
+        if not self._made:
+            self._made.append(generator(self.seed, "retry", self.key))
+        return float(self._made[0].random())

@@ -34,6 +34,7 @@ CHANGES: dict[str, Change] = {
     "certify": "defining",
     "in_process": "defining",
     "timeout": "may change",
+    "concurrency": "may change",
     "rules": "defining",
     # What none, local and e2b find differs, and nobody should end up unsafe because a name was used again.
     "sandbox": "defining",
@@ -61,7 +62,8 @@ class RunSettings(BaseModel):
     `task` and `target` are names; where a Python object was passed instead, they are its name and `in_process`
     says that the run can only go on where the object is passed again. `task_key` is the task's content, by which a
     change of its files is noticed (empty: it was not looked at). `timeout` is in seconds, for one attempt of
-    a call. `sandbox` is where analysis code runs: auto, e2b, local, none (no code at all), unsafe.
+    a call. `sandbox` is where analysis code runs: auto, e2b, local, none (no code at all), unsafe. `concurrency` is how
+    many calls to the target are under way at once, None: as many as the provider bears; no result depends on it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -81,6 +83,7 @@ class RunSettings(BaseModel):
     timeout: float = Field(default=60.0, gt=0)
     rules: dict[str, Any] = {}
     sandbox: str = "auto"
+    concurrency: int | None = Field(default=None, ge=1, le=1024)
 
     def limits(self) -> Budget:
         """The budget; 1,200 target calls where nothing that was named would end the run. Raises BudgetError."""

@@ -292,7 +292,7 @@ async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
         objects = _handed_in.pop(run_id, {})
         task = objects.get("task") or await asyncio.to_thread(load_task, settings.task, **settings.task_options)
         target: Target = await asyncio.to_thread(
-            make_target, objects.get("target") or settings.target, task, settings.base_url
+            make_target, objects.get("target") or settings.target, task, settings.base_url, settings.concurrency
         )
         agent = await asyncio.to_thread(_agent_model, settings) if settings.agent else None
         budget = settings.limits()
@@ -326,7 +326,7 @@ async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
         )
         session.hold_certification(task.seed_prompt)
         restarts = run.restarts + (run.status != "created")
-        await calls.restore(restarts=restarts, in_flight=target.concurrency)
+        await calls.restore(restarts=restarts, in_flight=evaluator.limit.reached)
         session.paid_before = {(r.iteration, r.index): r.usd for r in await store.code_runs(run_id) if r.usd}
         ledger.restore_code(session.paid_before.values(), restarts=restarts, in_flight=CODE_IN_FLIGHT)
         await evaluator.restore()
@@ -342,6 +342,7 @@ async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
         calls.on_call = lambda call: session.tell(
             "call", role=call.role, usd=call.usd, tokens=call.input_tokens + call.output_tokens
         )
+        calls.on_wait = lambda seconds: session.tell("rate_limit", seconds=seconds)
         if session.sandbox is not None and session.sandbox.most_billed:
             session.sandbox = PaidSandbox(
                 session.sandbox,

@@ -29,7 +29,7 @@ from ..tasks.task import Task
 from ..traces.result import Result
 from ..traces.rows import Run
 from ..traces.store import RunStore
-from .measuring import Listener
+from .measuring import Listener, checked_concurrency
 from .named_runs import known_run, take_up
 from .sandbox_choice import check_sandbox
 
@@ -74,6 +74,7 @@ async def aoptimize(
     certify: bool = True,
     timeout: float = 60.0,  # noqa: ASYNC109 - of one call, not of this function
     sandbox: str = "auto",
+    concurrency: int | None = None,
     options: Mapping[str, Any] | None = None,
     rules: Mapping[str, Any] | None = None,
     task_options: Mapping[str, Any] | None = None,
@@ -84,7 +85,8 @@ async def aoptimize(
 
     `base_url`: an OpenAI-compatible server for `openai:` models. `certify=False` leaves the proof out.
     `timeout`: seconds for one attempt of a call. `sandbox`: where analysis code runs (`auto`: `e2b` where its key
-    is set and an agent writes code, else `local`; `none`: no code at all; `unsafe`: not isolated). `options`: of the
+    is set and an agent writes code, else `local`; `none`: no code at all; `unsafe`: not isolated). `concurrency`: calls
+    to the target under way at once (None: it starts at 20 and finds out what the provider bears). `options`: of the
     strategy (`candidates`, `pool`, `iterations`, …); `rules`: changes to `ValidationRules`; `task_options`: keywords of
     `load_task`. `listener(event, fields)` is told what happens; `control` can ask the run to stop at the next step.
     """
@@ -108,6 +110,7 @@ async def aoptimize(
         in_process=isinstance(task, Task) or not isinstance(target, str),
         rules=dict(rules or {}),
         sandbox=sandbox,
+        concurrency=checked_concurrency(concurrency),
     )
     settings.search_options()
     known = await known_run(run, settings) if run else None
@@ -135,15 +138,19 @@ async def aresume(
     *,
     task: Task | None = None,
     target: Any = None,
+    concurrency: int | None = None,
     listener: Listener | None = None,
     control: RunControl | None = None,
 ) -> Result:
     """Go on with an interrupted run (id, alias or the beginning of an id); a finished one gives its result.
 
-    `task` and `target` must be passed again where Python objects were passed at first.
+    `task` and `target` must be passed again where Python objects were passed at first. `concurrency` changes how
+    many calls are under way at once, from here on.
     """
     async with await RunStore.open(installation().home) as store:
         found = await store.run(run)
+        if checked_concurrency(concurrency) and found.status != "finished":
+            found = await store.update_run(found.id, settings={**found.settings, "concurrency": concurrency})
     if found.strategy in ("evaluate", "preflight"):
         raise StoreError(
             f"run {run} only measured; do it again with: sage-spo {found.strategy} (known answers are free)"

@@ -16,6 +16,7 @@ from .options import (
     BaseUrlOption,
     BudgetOption,
     CertifyOption,
+    ConcurrencyOption,
     DataOption,
     ExpectedOption,
     InputOption,
@@ -55,6 +56,7 @@ def evaluate(
     shuffle_labels: ShuffleOption = None,
     yes: YesOption = False,
     ask_above: AskAboveOption = 1.0,
+    concurrency: ConcurrencyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Measure a prompt: score, 95 % interval, by label, failures.
@@ -98,6 +100,7 @@ def evaluate(
                 split=split,
                 budget=budget,
                 base_url=base_url,
+                concurrency=concurrency,
                 run=run,
                 listener=counting,
             )

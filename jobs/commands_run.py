@@ -17,6 +17,7 @@ from .options import (
     BaseUrlOption,
     BudgetOption,
     CertifyOption,
+    ConcurrencyOption,
     DataOption,
     ExpectedOption,
     InputOption,
@@ -84,6 +85,7 @@ def optimize(
     yes: YesOption = False,
     ask_above: AskAboveOption = 1.0,
     timeout: TimeoutOption = 60.0,
+    concurrency: ConcurrencyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Find a better prompt for TASK, proven, or say there is none.
@@ -139,7 +141,7 @@ def optimize(
     _finish(_watched(start, Progress(asyncio.run(_spent(known.run.id)) if known else None)), json)
 
 
-def resume(run: RunArgument, json: JsonOption = False) -> None:
+def resume(run: RunArgument, concurrency: ConcurrencyOption = None, json: JsonOption = False) -> None:
     """Go on with an interrupted run; a finished one shows its result.
 
     Nothing that was answered is asked or paid again, and the result is that of a run that nobody interrupted.
@@ -152,7 +154,7 @@ def resume(run: RunArgument, json: JsonOption = False) -> None:
     from .progress import Progress
 
     def start(progress: Progress, control: RunControl) -> Awaitable[Result]:
-        return aresume(run, listener=progress, control=control)
+        return aresume(run, concurrency=concurrency, listener=progress, control=control)
 
     _finish(_watched(start, Progress(asyncio.run(_spent(run)))), json)
 
@@ -210,8 +212,9 @@ async def _spent(run: str) -> Spent:
     async with await RunStore.open(installation().home) as store:
         found = await store.run(run)
         spent = Spent(seconds=found.seconds)
-        for call in await store.calls(found.id):
-            spent.count({"role": call.role, "usd": call.usd, "tokens": call.input_tokens + call.output_tokens})
+        for part in await store.spending(found.id):
+            tokens = part.input_tokens + part.output_tokens
+            spent.count({"role": part.role, "usd": part.usd, "tokens": tokens}, calls=part.calls)
         for row in await store.code_runs(found.id):
             spent.count({"role": "sandbox", "usd": row.usd, "tokens": 0})
         return spent

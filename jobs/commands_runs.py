@@ -15,7 +15,7 @@ from rich.text import Text
 from ..errors import StoreError
 from ..settings import settings as installation
 from ..traces.result import SCHEMA_VERSION, PromptContent, Result
-from ..traces.rows import Call, CodeRun, Decision, Hypothesis, Run, StoredPrompt
+from ..traces.rows import CodeRun, Decision, Hypothesis, Run, Spending, StoredPrompt
 from ..traces.store import RunStore
 from .evaluation_result import Evaluation
 from .evaluation_screen import evaluation_screen
@@ -30,10 +30,10 @@ from .story_page import story_page
 
 @dataclass(frozen=True)
 class Stored:
-    """What the store holds of a run; `calls` only of one without a result."""
+    """What the store holds of a run; `spending` only of one without a result."""
 
     run: Run
-    calls: Sequence[Call]
+    spending: Sequence[Spending]
     decisions: Sequence[Decision]
     prompts: Mapping[str, StoredPrompt]
     hypotheses: Sequence[Hypothesis]
@@ -116,7 +116,7 @@ def _page(stored: Stored) -> RenderableType:
     """What there is to see of a run, by what kind it is and how far it has come."""
     run = stored.run
     if run.result is None:
-        return unfinished_page(run, stored.calls, stored.decisions)
+        return unfinished_page(run, stored.spending, stored.decisions)
     if run.strategy == "evaluate":
         return evaluation_screen(Evaluation.model_validate(run.result))
     if run.strategy == "preflight":
@@ -153,7 +153,7 @@ async def _stored(name: str) -> Stored:
         run = await store.run(name)
         return Stored(
             run,
-            [] if run.result else await store.calls(run.id),
+            [] if run.result else await store.spending(run.id),
             await store.decisions(run.id),
             await store.prompts(run.id),
             await store.hypotheses(run.id),

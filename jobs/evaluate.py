@@ -59,14 +59,16 @@ async def aevaluate(
     split: str = "holdout",
     budget: str | Mapping[str, float] | Budget | None = None,
     base_url: str | None = None,
+    concurrency: int | None = None,
     task_options: Mapping[str, Any] | None = None,
     run: str | None = None,
     listener: Listener | None = None,
 ) -> Evaluation:
     """`evaluate` for asynchronous code; cancelling it keeps the answers, so that the next time they are free.
 
-    `base_url`: an OpenAI-compatible server for `openai:` models. `task_options`: keywords of `load_task`. `run`: a
-    name; measured once under that name, the stored result is given.
+    `base_url`: an OpenAI-compatible server for `openai:` models. `concurrency`: calls under way at once (None: as many
+    as the provider bears). `task_options`: keywords of `load_task`. `run`: a name; measured once under that name, the
+    stored result is given.
     `listener(event, fields)` is told of every call.
     """
     loaded = await asyncio.to_thread(load_task, task, **(task_options or {}))
@@ -87,6 +89,7 @@ async def aevaluate(
         strategy="evaluate",
         settings=settings,
         base_url=base_url,
+        concurrency=concurrency,
         listener=listener,
         name=run,
         begun=begun,

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ..errors import UsageError
 from ..evaluation.budget import Budget, check_prices
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.ledger import Ledger
@@ -26,6 +27,7 @@ from ..traces.rows import Run
 from ..traces.store import RunStore
 
 Listener = Callable[[str, dict[str, Any]], None]
+MOST_AT_ONCE = 1024
 
 
 @dataclass
@@ -44,6 +46,13 @@ class Measuring:
         )
 
 
+def checked_concurrency(concurrency: int | None) -> int | None:
+    """The number as it is. Raises UsageError where so many calls cannot be under way at once."""
+    if concurrency is not None and not 1 <= concurrency <= MOST_AT_ONCE:
+        raise UsageError(f"concurrency={concurrency}: it lies between 1 and {MOST_AT_ONCE}; leave it out to adapt")
+    return concurrency
+
+
 @asynccontextmanager
 async def measuring(
     task: Task,
@@ -53,6 +62,7 @@ async def measuring(
     strategy: str,
     settings: Mapping[str, Any],
     base_url: str | None = None,
+    concurrency: int | None = None,
     listener: Listener | None = None,
     name: str | None = None,
     begun: Run | None = None,
@@ -62,7 +72,7 @@ async def measuring(
     A new one called `name`, or `begun`, one that did not come to its end. Raises ModelSetupError, BudgetError,
     StoreError before anything is asked.
     """
-    made = await asyncio.to_thread(make_target, target, task, base_url)
+    made = await asyncio.to_thread(make_target, target, task, base_url, checked_concurrency(concurrency))
     check_prices(budget, {made.name: made.price})
     store = await RunStore.open(installation().home)
     run_id, owner = begun.id if begun else str(uuid.uuid4()), None
@@ -73,15 +83,17 @@ async def measuring(
         keeping = asyncio.create_task(_kept(store, run_id, owner))
         ledger = Ledger(budget, seconds_before=begun.seconds if begun else 0.0)
         calls = PaidCalls(run_id, store, ledger, RetryPolicy(), seed=0)
+        evaluator = Evaluator(task, made, calls)
         if begun is not None:
-            await calls.restore(restarts=begun.restarts + 1, in_flight=made.concurrency)
+            await calls.restore(restarts=begun.restarts + 1, in_flight=evaluator.limit.reached)
             await store.update_run(run_id, status="running", restarts=begun.restarts + 1, settings=dict(settings))
         if listener is not None:
             tell = listener
             calls.on_trouble = lambda message: tell("call_failed", {"message": message})
             calls.on_call = lambda call: tell("call", {"role": call.role})
+            calls.on_wait = lambda seconds: tell("rate_limit", {"seconds": seconds})
         try:
-            yield Measuring(run_id, store, ledger, Evaluator(task, made, calls))
+            yield Measuring(run_id, store, ledger, evaluator)
         except asyncio.CancelledError:
             await store.update_run(run_id, status="interrupted", seconds=ledger.seconds)
             raise

@@ -131,6 +131,17 @@ BudgetOption = Annotated[
 TimeoutOption = Annotated[
     float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="For one attempt of a call to a model.")
 ]
+ConcurrencyOption = Annotated[
+    int | None,
+    typer.Option(
+        "--concurrency",
+        metavar="N",
+        min=1,
+        max=1024,
+        help="Calls to the target under way at once. Default: it starts at 20, grows while answers come as fast as "
+        "before, and halves where the provider refuses or is late. No result depends on it; local keeps its own.",
+    ),
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Of the run's randomness: the same seed, the same run.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before spending.")]
 AskAboveOption = Annotated[

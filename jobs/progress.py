@@ -32,14 +32,30 @@ class Spent:
     usd: float = 0.0
     seconds: float = 0.0
 
-    def count(self, call: Mapping[str, Any]) -> None:
-        """Add one call, as the event `call` describes it."""
+    def count(self, call: Mapping[str, Any], calls: int = 1) -> None:
+        """Add one call, as the event `call` describes it, or the sum of several."""
         if call["role"] in ("target", "certification"):
-            self.target_calls += 1
+            self.target_calls += calls
         elif call["role"] != "sandbox":
-            self.agent_calls += 1
+            self.agent_calls += calls
         self.tokens += call["tokens"]
         self.usd += call["usd"]
+
+
+class Waiting:
+    """How long calls still wait for the provider's rate limit."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def note(self, seconds: float) -> None:
+        """A call waits for so many seconds from now; 0: it goes on."""
+        self._until = time.monotonic() + seconds
+
+    def words(self) -> list[str]:
+        """`waiting for the provider's rate limit, 12 s`; nothing for waits that nobody notices."""
+        left = self._until - time.monotonic()
+        return [f"waiting for the provider's rate limit, {left:.0f} s"] if left >= 1 else []
 
 
 class Watching:
@@ -82,6 +98,7 @@ class Progress(Watching):
     def __init__(self, spent: Spent | None = None, *, out: Console | None = None) -> None:
         super().__init__(out)
         self._spent = spent or Spent()
+        self._waiting = Waiting()
         self._started = time.monotonic()
         self.run_id = ""
         self.name = ""
@@ -90,6 +107,8 @@ class Progress(Watching):
         """Take note of an event and print what it means."""
         if event == "call":
             self._spent.count(fields)
+        if event == "rate_limit":
+            self._waiting.note(fields["seconds"])
         if event == "created":
             self.run_id = fields["run_id"]
             self.name = fields.get("alias") or short_id(self.run_id)
@@ -112,7 +131,8 @@ class Progress(Watching):
             add(table, "spent", f"{self._spent.target_calls:,} target calls, ${self._spent.usd:.4f}")
         if self._narrator.best:
             add(table, "best so far", self._narrator.best)
-        add(table, "now", one_line(self._narrator.trying or "starting", None) + f" · {minutes:.1f} min")
+        doing = [one_line(self._narrator.trying or "starting", None), f"{minutes:.1f} min", *self._waiting.words()]
+        add(table, "now", " · ".join(doing))
         return Group(Text(), table)
 
 
@@ -123,6 +143,7 @@ class Counting(Watching):
         super().__init__(out)
         self._done = 0
         self._of = 0
+        self._waiting = Waiting()
 
     def __call__(self, event: str, fields: Mapping[str, Any]) -> None:
         """Take note of an event: `measuring` says how many calls there will be, `call` that one is done."""
@@ -132,13 +153,15 @@ class Counting(Watching):
             if self._live is None:
                 self.say(f"run {short_id(fields['run_id'])}: measuring on {self._of} examples")
         self._done += event == "call"
+        if event == "rate_limit":
+            self._waiting.note(fields["seconds"])
         for line in self._narrator.lines(event, fields) if event == "call_failed" else ():
             self.say(line)
 
     def _display(self) -> RenderableType:
         row = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=self._of, completed=self._done, width=BAR_WIDTH)
-        row.add_row(plain("measuring"), bar, plain(f"{self._done} of {self._of}"))
+        row.add_row(plain("measuring"), bar, plain(" · ".join([f"{self._done} of {self._of}", *self._waiting.words()])))
         return row
 
 

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..traces.rows import Call, Decision, Run, StoredPrompt
+from ..traces.rows import Decision, Run, Spending, StoredPrompt
 from .output import add, counted, facts, listing, one_line, printable, short_id
 
 DAY = 86_400
@@ -64,7 +64,7 @@ def _when(then: float) -> str:
     return time.strftime("%Y-%m-%d", time.localtime(then))
 
 
-def unfinished_page(run: Run, calls: Sequence[Call], decisions: Sequence[Decision]) -> RenderableType:
+def unfinished_page(run: Run, spending: Sequence[Spending], decisions: Sequence[Decision]) -> RenderableType:
     """How far a run without a result has come, and how to go on."""
     table = facts()
     add(table, "Run", f"{run_name(run)} · {run.task} · {run.strategy} · {run.status}")
@@ -75,8 +75,8 @@ def unfinished_page(run: Run, calls: Sequence[Call], decisions: Sequence[Decisio
         "So far",
         f"{counted(iterations, 'iteration')}, {counted(len(decisions), 'candidate')}, {accepted} accepted",
     )
-    tokens = sum(c.input_tokens + c.output_tokens for c in calls)
-    add(table, "Cost", f"{len(calls):,} calls, {tokens:,} tokens, ${sum(c.usd for c in calls):.4f}")
+    calls, tokens = sum(s.calls for s in spending), sum(s.input_tokens + s.output_tokens for s in spending)
+    add(table, "Cost", f"{calls:,} calls, {tokens:,} tokens, ${sum(s.usd for s in spending):.4f}")
     if run.error:
         add(table, "Error", one_line(run.error, None))
     if run.strategy not in ("evaluate", "preflight"):

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
-from time import time
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.helpers import get_env_proxy_for_url
+from yarl import URL
 
 from ..errors import ModelError, ModelRefused, TransientModelError
 from ..traces.redact import REDACTED, redact
+from .rate_limit import RateLimit, retry_after
+from .wire import from_json, to_json
 
 MAX_REPLY_BYTES = 5_000_000
-CONNECT_SECONDS = 10.0
-TOTAL_SECONDS = 600.0
+# The retry layer keeps the time of chats more cheaply; other calls may come without it.
+CHAT_TIME = aiohttp.ClientTimeout(total=None, sock_connect=10.0)
+OTHER_TIME = aiohttp.ClientTimeout(total=600.0, sock_connect=10.0)
 # Shorter than the servers' own (llama.cpp: 5 s): a connection must not be used again while it is being closed.
 KEEP_ALIVE_SECONDS = 3.0
 SHOWN_CHARACTERS = 300
 
 # Refusals by status that are worth another attempt. 5xx is treated alike.
 TRANSIENT_STATUS = {408, 409, 425, 429}
+OVERLOADED_STATUS = {429, 529}
 # A gateway gave up waiting: the model behind it may have answered, and charged.
 MAYBE_SPENT_STATUS = {408, 502, 504, 524}
 QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "credit_balance_too_low"}
@@ -40,11 +43,14 @@ class ChatClient:
 
     Raises `TransientModelError` for what may pass (429, 5xx, broken connections and replies) and `ModelError` for
     what will not (400; `ModelRefused` for 401, 403, 404 and `QuotaExhausted`, after which no call will do better).
-    It never retries, and no message it raises holds the key.
+    It never retries, a chat may take for ever, and no message it raises holds the key. `concurrency` limits its
+    connections (0: no limit). What the provider's headers say of its limits goes into `rate_limit`.
     """
 
     def __init__(self, base_url: str, api_key: str | None = None, concurrency: int = 16) -> None:
         self.base_url = base_url.rstrip("/")
+        self.rate_limit = RateLimit()
+        self._chat_url = URL(self.base_url + "/chat/completions")
         parts = urlsplit(self.base_url)
         self._host = parts.hostname or self.base_url
         self._shown = f"{self._host}:{parts.port}" if parts.port else self._host
@@ -52,9 +58,13 @@ class ChatClient:
         self._concurrency = concurrency
         self._session: aiohttp.ClientSession | None = None
 
-    async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """The parsed reply to POST /chat/completions; it has at least one choice with a message."""
-        reply = await self.post("/chat/completions", payload)
+    async def chat(self, payload: Mapping[str, Any] | bytes) -> dict[str, Any]:
+        """The parsed reply to POST /chat/completions; it has at least one choice with a message.
+
+        The payload is a mapping, or JSON that is sent as it is.
+        """
+        body = payload if isinstance(payload, bytes) else to_json(payload)
+        reply = await self._post(self._chat_url, body, CHAT_TIME)
         choices = reply.get("choices")
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
             raise self._broken("a reply without choices")
@@ -64,10 +74,13 @@ class ChatClient:
 
     async def post(self, path: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         """The JSON object that POST `path` replies."""
+        return await self._post(URL(self.base_url + path), to_json(payload), OTHER_TIME)
+
+    async def _post(self, url: URL, body: bytes, time: aiohttp.ClientTimeout) -> dict[str, Any]:
         try:
-            async with self._open().post(self.base_url + path, json=payload, allow_redirects=False) as response:
-                body = await self._read(response)
-                return self._parse(response, body)
+            async with self._open().post(url, data=body, timeout=time, allow_redirects=False) as response:
+                self.rate_limit.learn(response.status, response.headers)
+                return self._parse(response, await self._read(response))
         except TimeoutError as error:
             raise TransientModelError(f"{self._shown} did not answer in time", spent=True) from error
         except aiohttp.ClientConnectorError as error:
@@ -84,17 +97,25 @@ class ChatClient:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
-            headers = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
+            headers = {"Content-Type": "application/json"}
+            if self._api_key:
+                headers["Authorization"] = f"Bearer {self._api_key}"
+            proxy, login = _proxy(self._chat_url)
+            # What a session does for browsers (cookies, a look at the environment for every request) takes longer
+            # than the request itself.
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._concurrency, keepalive_timeout=KEEP_ALIVE_SECONDS),
-                timeout=aiohttp.ClientTimeout(total=TOTAL_SECONDS, sock_connect=CONNECT_SECONDS),
                 headers=headers,
-                trust_env=self._host not in LOOPBACK,  # a proxy for the outside must not catch local servers
-                json_serialize=lambda value: json.dumps(value, ensure_ascii=False),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                proxy=proxy,
+                proxy_auth=login,
             )
         return self._session
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        # What is sent compressed may be larger than it says; the usual small reply is read in one go.
+        if "Content-Encoding" not in response.headers and 0 <= (response.content_length or -1) <= MAX_REPLY_BYTES:
+            return await response.read()
         body = bytearray()
         async for chunk in response.content.iter_chunked(65536):
             body += chunk
@@ -104,7 +125,7 @@ class ChatClient:
 
     def _parse(self, response: aiohttp.ClientResponse, body: bytes) -> dict[str, Any]:
         try:
-            parsed: Any = json.loads(body)
+            parsed: Any = from_json(body)
         except (ValueError, RecursionError):
             parsed = None
         if response.status >= 300:
@@ -128,8 +149,12 @@ class ChatClient:
         if QUOTA_CODES & {str(fields.get("code")), str(fields.get("type"))} or status == 402:
             return QuotaExhausted(f"the account at {self._shown} has no credit left; top it up, then resume ({text})")
         if status in TRANSIENT_STATUS or status >= 500:
-            spent = status in MAYBE_SPENT_STATUS
-            return TransientModelError(f"{where}: {text}", retry_after=retry_after(headers), spent=spent)
+            return TransientModelError(
+                f"{where}: {text}",
+                retry_after=retry_after(headers),
+                spent=status in MAYBE_SPENT_STATUS,
+                overloaded=status in OVERLOADED_STATUS,
+            )
         if status in (401, 403):
             return ModelRefused(f"{where}: the key was not accepted; check the API key's environment variable ({text})")
         if status == 404:
@@ -145,20 +170,12 @@ class ChatClient:
         return " ".join(redact(text).split())[:SHOWN_CHARACTERS]
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from `retry-after-ms` or `Retry-After` (seconds or a date); None without a readable one."""
+def _proxy(url: URL) -> tuple[URL | None, aiohttp.BasicAuth | None]:
+    """The environment's proxy for `url` and the login to it; a proxy for the outside must not catch local servers."""
     try:
-        if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        value = headers.get("Retry-After")
-        if value is None:
-            return None
-        try:
-            return max(0.0, float(value))
-        except ValueError:
-            return max(0.0, parsedate_to_datetime(value).timestamp() - time())
-    except (ValueError, TypeError, OverflowError):
-        return None
+        return (None, None) if url.host in LOOPBACK else get_env_proxy_for_url(url)
+    except LookupError:
+        return None, None
 
 
 def reply_text(reply: Mapping[str, Any]) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from ..errors import ModelError, ModelRefused, TransientModelError
 from ..traces.redact import redact
-from .client import MAYBE_SPENT_STATUS, QUOTA_CODES, TRANSIENT_STATUS, QuotaExhausted, retry_after
+from .client import MAYBE_SPENT_STATUS, OVERLOADED_STATUS, QUOTA_CODES, TRANSIENT_STATUS, QuotaExhausted
+from .rate_limit import retry_after
 
 SHOWN_CHARACTERS = 400
 # Providers' packages share no base classes, but they name these errors alike.
@@ -26,7 +27,8 @@ def model_error(error: Exception, name: str) -> ModelError:
     if status is not None:
         if status in TRANSIENT_STATUS or status >= 500:
             wish = retry_after(_headers(error))
-            return TransientModelError(message, retry_after=wish, spent=status in MAYBE_SPENT_STATUS)
+            spent, overloaded = status in MAYBE_SPENT_STATUS, status in OVERLOADED_STATUS
+            return TransientModelError(message, retry_after=wish, spent=spent, overloaded=overloaded)
         return ModelRefused(message) if status in (401, 403, 404) else ModelError(message)
     kinds = " ".join(kind.__name__ for kind in type(error).__mro__)
     if isinstance(error, (TimeoutError, ConnectionError)) or any(part in kinds for part in TRANSIENT_NAMES):

@@ -20,14 +20,19 @@ def output_limit(model: str, max_tokens: int) -> int:
     return max_tokens + REASONING_TOKENS if is_reasoning(model) else max_tokens
 
 
+def takes_seed(model: str, temperature: float) -> bool:
+    """Whether a request says which draw of the model it wants: only where sampling is on."""
+    return temperature > 0 and not is_reasoning(model)
+
+
 def chat_payload(
     model: str, messages: Sequence[dict[str, str]], *, max_tokens: int, temperature: float, seed: int | None = None
 ) -> dict[str, Any]:
-    """The body for POST /chat/completions. A limit is always sent; `seed` only where sampling is on."""
+    """The body for POST /chat/completions. A limit is always sent; `seed` only where the model takes one."""
     limit = output_limit(model, max_tokens)
     if is_reasoning(model):
         return {"model": model, "messages": list(messages), "max_completion_tokens": limit}
     payload = {"model": model, "messages": list(messages), "max_tokens": limit, "temperature": temperature}
-    if seed is not None and temperature > 0:
+    if seed is not None and takes_seed(model, temperature):
         payload["seed"] = seed
     return payload

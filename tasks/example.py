@@ -31,6 +31,8 @@ class Example:
     @property
     def label(self) -> str:
         """The expected answer as text; JSON where it is a mapping or a list."""
+        if isinstance(self.expected, str):
+            return self.expected
         if isinstance(self.expected, (Mapping, list, tuple)):
             return json.dumps(self.expected, ensure_ascii=False, default=str)
         return str(self.expected)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
@@ -120,8 +120,15 @@ def fill(template: str, text: str, metadata: Mapping[str, Any], labels: tuple[st
 
     Other braces stay as they are, and so do braces inside the values.
     """
-    values: dict[str, Any] = {**metadata, "input": text, "labels": ", ".join(labels)}
+    names = _names(template)
+    if not names:
+        return template
+    if "input" not in names and names.isdisjoint(metadata):
+        return _filled_alike(template, labels)  # a prompt is sent with thousands of examples
+    return _filled(template, {**metadata, "input": text, "labels": ", ".join(labels)})
 
+
+def _filled(template: str, values: Mapping[str, Any]) -> str:
     def value(match: re.Match[str]) -> str:
         escaped, name = match.groups()
         if escaped is not None:
@@ -129,6 +136,17 @@ def fill(template: str, text: str, metadata: Mapping[str, Any], labels: tuple[st
         return str(values[name]) if name in values else match.group(0)
 
     return _BRACED.sub(value, template)
+
+
+@lru_cache(maxsize=256)
+def _filled_alike(template: str, labels: tuple[str, ...]) -> str:
+    return _filled(template, {"labels": ", ".join(labels)})
+
+
+@lru_cache(maxsize=256)
+def _names(template: str) -> frozenset[str]:
+    """The names in single or double braces."""
+    return frozenset(name for pair in _BRACED.findall(template) for name in pair if name)
 
 
 def placeholders(text: str, known: Iterable[str]) -> set[str]:

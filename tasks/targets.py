@@ -20,13 +20,24 @@ PYTHON = "python:"
 
 
 def make_target(
-    target: str | Callable[..., Any] | Runnable[Any, Any] | Target, task: Task, base_url: str | None = None
+    target: str | Callable[..., Any] | Runnable[Any, Any] | Target,
+    task: Task,
+    base_url: str | None = None,
+    concurrency: int | None = None,
 ) -> Target:
     """The target for a model's name, `python:module:function`, `http://…`, a callable, a Runnable, or a target.
 
+    `concurrency` fixes how many calls are under way at once; the embedded model keeps its own number.
     May read files and start nothing; the target starts what it needs with its first call. Raises ModelSetupError
     (TaskError for a Python object that is not there) where it cannot be used.
     """
+    made = _made(target, task, base_url)
+    if concurrency is not None and not isinstance(made, EmbeddedTarget):
+        made.concurrency = concurrency
+    return made
+
+
+def _made(target: str | Callable[..., Any] | Runnable[Any, Any] | Target, task: Task, base_url: str | None) -> Target:
     if isinstance(target, str):
         if target.startswith(("http://", "https://")):
             return HttpTarget(target, task)

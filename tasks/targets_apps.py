@@ -36,7 +36,7 @@ class AppTarget:
     `identity` tells apps of the same name apart.
     """
 
-    concurrency = 8
+    concurrency: int | None = 8
 
     def __init__(self, name: str, app: Any, task: Task, identity: str | None = None) -> None:
         self.name = name
@@ -131,12 +131,15 @@ class HttpTarget(AppTarget):
     """An endpoint that takes POST `{"prompt": {name: text}, "demos": […], "input", "metadata"}` as JSON and replies
     `{"output": text}`."""
 
+    concurrency: int | None = None
+
     def __init__(self, url: str, task: Task) -> None:
         parts = web_address(url)
         if parts is None or parts.username or parts.password:
             raise ModelSetupError("an HTTP target is named by its address, http://host:port/path, without a password")
         super().__init__(url, None, task)
-        self._client = ChatClient(url, concurrency=self.concurrency)
+        self._client = ChatClient(url, concurrency=0)
+        self.rate_limit = self._client.rate_limit
 
     async def aclose(self) -> None:
         await self._client.aclose()

@@ -33,7 +33,7 @@ class EmbeddedTarget:
         self.name = str(name)
         self.stochastic = task.output.temperature > 0
         # Enough to see which process will be free first; free text takes seconds, and must not wait for minutes.
-        self.concurrency = 16 if task.output.choices else 4
+        self.concurrency: int | None = 16 if task.output.choices else 4
         self._task = task
         self._weights = local_weights(name)
         self._size = self._weights.stat().st_size

@@ -48,7 +48,9 @@ class Exact:
     name: str = "exact"
 
     def __call__(self, output: str, example: Example) -> Score:
-        return verdict(normal(output) == normal(example.label), expected_but(example.label, output))
+        if normal(output) == normal(example.label):
+            return Score(1.0)
+        return verdict(False, expected_but(example.label, output))
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,9 @@ class Label:
         if len(named) > 1 and self.take == "only":
             listed = ", ".join(quoted(label, 30) for label in named[:5])
             return verdict(False, f"expected {quoted(example.label)} alone, the answer names {listed}")
-        return verdict(named[-1] == normal(example.label), f"expected {quoted(example.label)}, got {quoted(named[-1])}")
+        if named[-1] == normal(example.label):
+            return Score(1.0)
+        return verdict(False, f"expected {quoted(example.label)}, got {quoted(named[-1])}")
 
 
 def _stripped(text: str) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -109,35 +110,50 @@ def _columns(row_type: type[Any]) -> list[tuple[sa.Column[Any], Callable[[Any], 
     return [(table.c[f.name], *_kind(table.c[f.name])) for f in fields(row_type)]
 
 
-_ENCODERS = {t: [(c.name, c.primary_key, store) for c, store, _ in _columns(t)] for t in TABLES}
-_DECODERS = {t: [read for _, _, read in _columns(t)] for t in TABLES}
+_NAMES = {t: [f.name for f in fields(t)] for t in TABLES}
+_VALUES = {t: attrgetter(*names) for t, names in _NAMES.items()}
+_ENCODERS = {t: [(store, not c.primary_key) for c, store, _ in _columns(t)] for t in TABLES}
+_DECODERS = {t: [(i, read) for i, (_, _, read) in enumerate(_columns(t)) if read is not _same] for t in TABLES}
 COLUMNS = {t: [c for c, _, _ in _columns(t)] for t in TABLES}
 """The columns to select for each kind of row, in the order that `decode` expects."""
 
 
-def encode(row: object) -> dict[str, Any]:
-    """The row's values by column, ready to be written.
+def encode(row: object) -> tuple[Any, ...]:
+    """The row's values in the order of the table's columns, ready to be written.
 
     Raises TypeError naming the field when a value cannot be stored, so that it is found where it came from.
     """
     row_type = type(row)
-    values: dict[str, Any] = {}
-    for name, required, store in _ENCODERS[row_type]:
-        value = getattr(row, name)
-        if value is None and not required:
-            values[name] = None
-            continue
-        try:
-            values[name] = store(value)
-        except (TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise TypeError(f"{row_type.__name__}.{name} cannot be stored: {value!r} ({error})") from error
-    return values
+    values = _VALUES[row_type](row)
+    try:
+        return tuple(
+            [
+                None if value is None and optional else store(value)
+                for value, (store, optional) in zip(values, _ENCODERS[row_type], strict=True)
+            ]
+        )
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        for name, value, (store, optional) in zip(_NAMES[row_type], values, _ENCODERS[row_type], strict=True):
+            try:
+                assert (value is None and optional) or store(value) is not None
+            except (TypeError, ValueError, AttributeError, OverflowError) as error:
+                raise TypeError(f"{row_type.__name__}.{name} cannot be stored: {value!r} ({error})") from error
+        raise
+
+
+def encode_by_name(row: object) -> dict[str, Any]:
+    """`encode`, by the columns' names."""
+    return dict(zip(_NAMES[type(row)], encode(row), strict=True))
 
 
 def decode(row_type: type[R], found: Iterable[Any]) -> list[R]:
     """Rows from the result of a selection of `COLUMNS[row_type]`."""
     decoders = _DECODERS[row_type]
-    return [
-        row_type(*[None if value is None else read(value) for value, read in zip(values, decoders, strict=True)])
-        for values in found
-    ]
+    rows: list[R] = []
+    for columns in found:
+        values = list(columns)
+        for index, read in decoders:
+            if values[index] is not None:
+                values[index] = read(values[index])
+        rows.append(row_type(*values))
+    return rows

@@ -65,6 +65,17 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Spending:
+    """What all the calls of one role cost in one run; see `Call`."""
+
+    role: CallRole
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    usd: float
+
+
+@dataclass(frozen=True, slots=True)
 class StoredPrompt:
     """A prompt a run has met: `content` as the prompt dumps itself, `parents` the ids it was made from."""
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ..errors import StoreError, nearest
 from . import schema, tables
-from .codec import COLUMNS, TABLES, decode, encode, pack
+from .codec import COLUMNS, TABLES, decode, encode, encode_by_name, pack
 from .home import writable_file, writable_folder
 from .rows import (
     Answer,
@@ -31,6 +31,7 @@ from .rows import (
     Run,
     RunStatus,
     ScheduleRow,
+    Spending,
     StoredPrompt,
     TestUse,
 )
@@ -103,7 +104,9 @@ class RunStore:
 
     async def flush(self) -> None:
         """Returns when everything added so far is committed, in one commit and without waiting for the 50 ms."""
-        await asyncio.wrap_future(self._writer.flush())
+        done = self._writer.flush()
+        if not done.done():
+            await asyncio.wrap_future(done)
 
     async def _transact(self, work: Callable[[sa.Connection], T]) -> T:
         return await asyncio.wrap_future(self._writer.submit(work))
@@ -112,7 +115,7 @@ class RunStore:
 
     async def create_run(self, run: Run) -> None:
         """Raises StoreError when the id or the alias is taken."""
-        values = {**encode(run), "alias": run.alias or None}
+        values = {**encode_by_name(run), "alias": run.alias or None}
 
         def create(connection: sa.Connection) -> None:
             self._refuse_taken(connection, run.id, run.alias)
@@ -155,7 +158,7 @@ class RunStore:
             if changes.get("alias") not in (None, found[0].alias):
                 self._refuse_taken(connection, None, changes["alias"])
             run = replace(found[0], **{"updated_at": time.time(), **changes})
-            connection.execute(tables.runs.update().where(here).values(encode(run)))
+            connection.execute(tables.runs.update().where(here).values(encode_by_name(run)))
             return run
 
         return await self._transact(update)
@@ -175,14 +178,40 @@ class RunStore:
 
     async def answers(self, keys: Iterable[str]) -> dict[str, Answer]:
         """The answers known to any run, by key; keys without one are left out."""
-        found = await self._read_chunks(Answer, sa.true(), tables.answers.c.key, [pack(key) for key in keys])
-        return {answer.key: answer for answer in found}
+        packed = list({pack(key): None for key in keys})
+        columns = ", ".join(f'"{column.name}"' for column in COLUMNS[Answer])
+
+        def read(connection: sa.Connection) -> list[Answer]:
+            found: list[Answer] = []
+            for start in range(0, len(packed), CHUNK):
+                chunk = tuple(packed[start : start + CHUNK])
+                marks = ", ".join("?" * len(chunk))
+                # Written out: building it from parts takes longer than the database needs for the answers.
+                query = f"SELECT {columns} FROM answers WHERE key IN ({marks})"  # noqa: S608 - our own names
+                found += decode(Answer, connection.exec_driver_sql(query, chunk))
+            return found
+
+        return {answer.key: answer for answer in await self._fetch(read)}
 
     async def calls(self, run_id: str) -> list[Call]:
         """Every call of a run, by iteration and key (not by time: the order must not depend on timing)."""
         c = tables.calls.c
         query = sa.select(*COLUMNS[Call]).where(c.run_id == pack(run_id)).order_by(c.iteration, c.key)
         return await self._read(Call, query)
+
+    async def spending(self, run_id: str) -> list[Spending]:
+        """What a run's calls cost, by role: a sum that the database makes, however many calls there are."""
+        c = tables.calls.c
+        sums = (sa.func.count(), *(sa.func.sum(column) for column in (c.input_tokens, c.output_tokens, c.usd)))
+        here = c.run_id == pack(run_id)
+        # Grouping sorts its rows. Almost all calls are the target's, and those are summed up without it.
+        of_target = sa.select(sa.literal("target"), *sums).where(here, c.role == "target").having(sa.func.count() > 0)
+        others = sa.select(c.role, *sums).where(here, c.role != "target").group_by(c.role)
+
+        def read(connection: sa.Connection) -> list[Spending]:
+            return [Spending(*row) for query in (of_target, others) for row in connection.execute(query)]
+
+        return await self._fetch(read)
 
     # Prompts, records, decisions
 
@@ -235,7 +264,7 @@ class RunStore:
                 number = 1 + (
                     connection.execute(sa.select(sa.func.max(c.number)).where(c.test_key == test_key)).scalar() or 0
                 )
-                row = encode(TestUse(test_key, run_id, time.time()))
+                row = encode_by_name(TestUse(test_key, run_id, time.time()))
                 connection.execute(tables.test_uses.insert(), {**row, "number": number})
             return number
 
@@ -257,7 +286,7 @@ class RunStore:
 
     async def save_schedule(self, row: ScheduleRow) -> None:
         """Store where a schedule stands; returns when that is committed."""
-        values = encode(row)
+        values = dict(zip((column.name for column in COLUMNS[ScheduleRow]), encode(row), strict=True))
         saved = insert(tables.schedules).values(values)
         changed = {name: value for name, value in values.items() if name != "name"}
         upsert = saved.on_conflict_do_update(index_elements=["name"], set_=changed)
@@ -300,11 +329,16 @@ class RunStore:
     # Reading
 
     async def _read(self, row_type: type[R], *queries: sa.Select[Any]) -> list[R]:
+        return await self._fetch(
+            lambda connection: [row for query in queries for row in decode(row_type, connection.execute(query))]
+        )
+
+    async def _fetch(self, work: Callable[[sa.Connection], T]) -> T:
         await self.flush()
 
-        def read() -> list[R]:
+        def read() -> T:
             with self._reader.connect() as connection:
-                return [row for query in queries for row in decode(row_type, connection.execute(query))]
+                return work(connection)
 
         try:
             # A thread and the plain driver: a sixth of the time that an asynchronous driver's hops take.

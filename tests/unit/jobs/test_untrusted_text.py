@@ -27,7 +27,7 @@ from sage_spo.jobs.story_page import story_page
 from sage_spo.settings import settings as installation
 from sage_spo.tests.fakes.landscape import make_task
 from sage_spo.traces.result import Case, PromptContent, Result
-from sage_spo.traces.rows import Call, CodeRun, Decision, Hypothesis, Run, StoredPrompt
+from sage_spo.traces.rows import CodeRun, Decision, Hypothesis, Run, Spending, StoredPrompt
 from sage_spo.traces.store import RunStore
 
 EVIL = "[/] [bold]x :bell: \x1b[31mred\x1b[0m\x1b]0;t\x07\x1b[2J\x9b1A\r\u202e\u2066\u200b"
@@ -151,7 +151,7 @@ SUPPOSED = Hypothesis(
     RUN, 1, 0, "diagnostician", EVIL, EVIL, EVIL, EVIL, (), "direction", EVIL, {**SUPPORT, "outcome": EVIL}, edits=EDITS
 )
 CODE = CodeRun(RUN, 1, 101, "diagnostician 1, " + EVIL, EVIL, EVIL, ({"id": EVIL, "text": EVIL},), EVIL, 0.1)
-CALL = Call(RUN, "k", "target", 1, 1, 1, 0.0, 1, False, False)
+SPENDING = Spending("target", 1, 1, 1, 0.0)
 
 
 @pytest.mark.parametrize("markup", [False, True])
@@ -163,7 +163,7 @@ CALL = Call(RUN, "k", "target", 1, 1, 1, 0.0, 1, False, False)
         evaluation_screen(evaluation()),
         preflight_screen(preflight()),
         runs_table([STORED]),
-        unfinished_page(STORED, [CALL], DECISIONS),
+        unfinished_page(STORED, [SPENDING], DECISIONS),
         course_table(DECISIONS, PROMPTS),
         story_page(chapters([SUPPOSED], [CODE], DECISIONS, PROMPTS), "x", everything=True),
     ],

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sage_spo.seeding import digest
 from sage_spo.traces.codec import pack, unpack
-from sage_spo.traces.rows import Answer, Call, Decision, Record, Run, StoredPrompt
+from sage_spo.traces.rows import Answer, Call, Decision, Record, Run, Spending, StoredPrompt
 from sage_spo.traces.store import CHUNK, RunStore
 
 from .conftest import RUN, Triple
@@ -154,3 +154,15 @@ async def test_a_call_without_tokens_or_money_is_a_call(store: RunStore) -> None
     call = Call(RUN, digest(1), "judge", 4, 0, 0, 0.0, 0, True, True)
     store.add(call)
     assert await store.calls(RUN) == [call]
+
+
+async def test_what_the_calls_of_each_role_cost_is_summed_up(store: RunStore) -> None:
+    for number, role in enumerate(("target", "target", "agent", "certification")):
+        store.add(Call(RUN, digest(number), role, 0, 10, number, 0.5, 1, False, False))
+    store.add(Call("other", digest(0), "target", 0, 10, 1, 0.5, 1, False, False))
+    assert await store.spending(RUN) == [
+        Spending("target", 2, 20, 1, 1.0),
+        Spending("agent", 1, 10, 2, 0.5),
+        Spending("certification", 1, 10, 3, 0.5),
+    ]
+    assert await store.spending("nobody") == []
