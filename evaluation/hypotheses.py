@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
+from .distributions import hypergeometric_mid_above
 from .intervals import Interval, wilson
 
 LONGEST_PREDICATE = 500
@@ -171,7 +171,7 @@ def p_values(n: ArrayLike, failures: ArrayLike, other_n: ArrayLike, other_failur
     """`p_value` for arrays of counts of one shape."""
     n, x, other_n, y = (np.asarray(counts, dtype=np.int64) for counts in (n, failures, other_n, other_failures))
     total, failed = n + other_n, x + y
-    p = stats.hypergeom.sf(x, total, failed, n) + stats.hypergeom.pmf(x, total, failed, n) / 2
+    p = hypergeometric_mid_above(x, total, failed, n)
     said_nothing = (n == 0) | (other_n == 0) | (failed == 0) | (failed == total)
     return np.asarray(np.where(said_nothing, 1.0, np.clip(p, 0.0, 1.0)))
 
@@ -181,7 +181,11 @@ def adjusted(p_values: Sequence[float]) -> list[float]:
     p = np.asarray(p_values, dtype=float)
     if not np.all((p >= 0) & (p <= 1)):
         raise ValueError("p-values must lie between 0 and 1")
-    return stats.false_discovery_control(p).tolist() if len(p) else []
+    order = np.argsort(p)
+    grown = p[order] * len(p) / np.arange(1, len(p) + 1)
+    found = np.empty(len(p))
+    found[order] = np.minimum(np.minimum.accumulate(grown[::-1])[::-1], 1.0)
+    return found.tolist()
 
 
 def benjamini_hochberg(p_values: Sequence[float], q: float) -> list[bool]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+
+from .distributions import normal_above, normal_quantile_above
 
 Floats = NDArray[np.float64]
 
@@ -112,7 +113,7 @@ def score_ps(fixed: ArrayLike, broken: ArrayLike) -> Floats:
     """`score_p` for arrays of counts of one shape."""
     b, c = np.asarray(fixed, float), np.asarray(broken, float)
     z = np.abs(b - c) / np.sqrt(np.maximum(b + c, 1))
-    return np.asarray(2 * stats.norm.sf(z))
+    return 2 * normal_above(z)
 
 
 def sign_flip_p(differences: ArrayLike, rng: np.random.Generator, draws: int = 20_000) -> float:
@@ -208,7 +209,7 @@ def mean_interval(scores: ArrayLike, level: float = 0.95) -> Interval:
 def _quantile(level: float) -> float:
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, not {level}")
-    return float(stats.norm.isf((1 - level) / 2))
+    return normal_quantile_above((1 - level) / 2)
 
 
 def _finite(values: ArrayLike) -> Floats:

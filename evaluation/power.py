@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import stats
+
+from .distributions import binomial, binomial_above, normal_quantile_above
 
 DISCORDANCE = 0.25
 """Share of examples that two prompts score differently, assumed where nothing is known."""
@@ -27,13 +28,12 @@ def power_of(n: int, gain: float, alpha: float, discordance: float = DISCORDANCE
     if n < 0 or not 0 <= gain <= 1:
         raise ValueError(f"n must not be negative and gain must lie between 0 and 1: n = {n}, gain = {gain}")
     discordance = max(discordance, gain)
-    least, most = stats.binom.ppf([1e-12, 1 - 1e-12], n, discordance)
-    discordant = np.arange(max(int(least), 1), int(most) + 1)
-    z = stats.norm.isf(alpha / 2)
+    discordant = np.arange(1, n + 1)
+    z = normal_quantile_above(alpha / 2)
     # fixed - broken > z·sqrt(fixed + broken), solved for the number fixed
     too_few = np.floor((discordant + z * np.sqrt(discordant)) / 2)
-    certified = stats.binom.sf(too_few, discordant, (discordance + gain) / (2 * discordance))
-    return float(np.sum(stats.binom.pmf(discordant, n, discordance) * certified))
+    certified = binomial_above(too_few, discordant, (discordance + gain) / (2 * discordance))
+    return float(np.sum(binomial(discordant, n, discordance) * certified))
 
 
 def smallest_certifiable_gain(

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy import stats
-
+from .distributions import beta_quantile
 from .intervals import Interval, betting_interval, tango
 
 CONFIDENCE = 0.90
@@ -102,6 +101,6 @@ def examples_to_show_harmless(max_regression: float = 0.05) -> int:
 
 def _binomial(count: int, n: int) -> Interval:
     """Exact one-sided bounds of a proportion, each at `CONFIDENCE`."""
-    low = 0.0 if count == 0 else float(stats.beta.ppf(1 - CONFIDENCE, count, n - count + 1))
-    high = 1.0 if count == n else float(stats.beta.ppf(CONFIDENCE, count + 1, n - count))
+    low = 0.0 if count == 0 else beta_quantile(1 - CONFIDENCE, count, n - count + 1)
+    high = 1.0 if count == n else beta_quantile(CONFIDENCE, count + 1, n - count)
     return Interval(low, high)

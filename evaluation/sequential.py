@@ -17,7 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import special
+
+from .distributions import student_below
 
 Floats = NDArray[np.float64]
 
@@ -124,7 +126,7 @@ def probability_better(differences: ArrayLike) -> float:
     squares = PRIOR_SPREAD**2 + float(np.sum((d - mean) ** 2)) + PRIOR_WEIGHT * n * mean**2 / weight
     freedom = 1 + n
     scale = math.sqrt(squares / freedom / weight)
-    return float(stats.t.cdf(n * mean / weight / scale, freedom))
+    return student_below(n * mean / weight / scale, freedom)
 
 
 def _log_growth(differences: ArrayLike) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
@@ -15,10 +15,13 @@ from ..errors import TransientModelError
 from .embedded import EmbeddedModel, embedded
 from .embedded_process import ALIAS
 from .failures import model_error
-from .langchain_models import HttpClient, compatible_model, provider_model
+from .langchain_models import compatible_model, http_client, provider_model
 from .names import OPENAI_URL, ModelName, check_model, local_weights
 from .parameters import is_reasoning, output_limit
 from .prices import price
+
+if TYPE_CHECKING:  # takes a second to import
+    from openai import DefaultAioHttpClient
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class AgentModel:
         self.price = price(name)
         self._of = name
         self._chat: BaseChatModel | None = None
-        self._http: HttpClient | None = None
+        self._http: DefaultAioHttpClient | None = None
         self._embedded: EmbeddedModel | None = None
         self._url = ""
 
@@ -114,7 +117,7 @@ class AgentModel:
                 self._chat = provider_model(self._of)
             else:
                 if self._http is None:
-                    self._http = HttpClient()
+                    self._http = http_client()
                 model = ALIAS if self._of.local else self._of.model
                 self._chat = compatible_model(model, self._url or self._of.base_url, self._of.api_key(), self._http)
         return self._chat

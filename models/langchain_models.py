@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import openai
 from langchain_core.language_models import BaseChatModel
 
 from ..errors import ModelSetupError
 from .names import ModelName
 
-HttpClient = openai.DefaultAioHttpClient
-"""aiohttp below LangChain halves its cost per call. One client belongs to one event loop."""
+if TYPE_CHECKING:  # takes a second to import
+    from openai import DefaultAioHttpClient
 
 
-def compatible_model(model: str, base_url: str | None, api_key: str | None, http: HttpClient) -> BaseChatModel:
+def http_client() -> DefaultAioHttpClient:
+    """aiohttp below LangChain, which halves its cost per call. One client belongs to one event loop."""
+    from openai import DefaultAioHttpClient
+
+    return DefaultAioHttpClient()
+
+
+def compatible_model(
+    model: str, base_url: str | None, api_key: str | None, http: DefaultAioHttpClient
+) -> BaseChatModel:
     """A model behind an OpenAI-compatible endpoint."""
     from langchain_openai import ChatOpenAI  # takes a second to import
 

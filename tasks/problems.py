@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy import sparse
 
 from .task import SplitName, Task
 
@@ -63,6 +62,8 @@ def near_duplicates(task: Task, threshold: float = 0.7, limit: int = 10_000) -> 
 
 def _shared(features: Sequence[set[str]]) -> Iterator[tuple[int, np.ndarray]]:
     """Blocks of rows of the matrix of how many features two examples share, each with its first row's number."""
+    from scipy import sparse  # takes a moment to import
+
     frequency = Counter(feature for one in features for feature in one)
     # A feature of one example alone is shared with none. Common ones go through a dense product: in a sparse one they
     # cost the square of their frequency.
