@@ -28,7 +28,9 @@ def power_of(n: int, gain: float, alpha: float, discordance: float = DISCORDANCE
     if n < 0 or not 0 <= gain <= 1:
         raise ValueError(f"n must not be negative and gain must lie between 0 and 1: n = {n}, gain = {gain}")
     discordance = max(discordance, gain)
-    discordant = np.arange(1, n + 1)
+    # Beyond eight standard deviations there is nothing to add up.
+    mean, most_off = n * discordance, 8 * math.sqrt(n * discordance * (1 - discordance)) + 8
+    discordant = np.arange(max(1, math.floor(mean - most_off)), min(n, math.ceil(mean + most_off)) + 1)
     z = normal_quantile_above(alpha / 2)
     # fixed - broken > z·sqrt(fixed + broken), solved for the number fixed
     too_few = np.floor((discordant + z * np.sqrt(discordant)) / 2)

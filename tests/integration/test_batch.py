@@ -149,6 +149,7 @@ def _started(path: Path, *more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.full
 def test_killed_twice_it_ends_as_undisturbed_and_pays_nothing_twice(
     server: FakeServer, write: Any, capsys: Captured, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:

@@ -314,7 +314,7 @@ def test_a_key_stands_in_no_request_and_in_nothing_that_a_run_leaves(
     def thieving(text: str) -> dict[str, Any]:
         return {"hypotheses": [GOOD]} if "what it printed" in text else {"code": THIEF}
 
-    story = played({"Diagnosis": thieving, "Proposal": edit(FIX)}, tickets((48, 16, 16)), calls=300)
+    story = played({"Diagnosis": thieving, "Proposal": edit(FIX)}, tickets((48, 16, 16)), calls=300, sandbox="local")
     assert [r for r in story.code_runs if r.code == THIEF and "environment" in str(r.findings)]
     assert CANARY not in str(story.requests)
     files = [path for path in installation().home.rglob("*") if path.is_file()]
