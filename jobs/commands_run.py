@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import RunInterrupted, SageError
+from ..errors import DiskFull, RunInterrupted, SageError
 from ..settings import settings as installation
 from .exits import RunCrashed
 from .interrupts import interruptible
@@ -188,6 +188,9 @@ def _watched(start: Callable[[Progress, RunControl], Awaitable[Result]], progres
             if not progress.run_id:
                 raise KeyboardInterrupt from None
             raise RunInterrupted(f"stopped; resume with: sage-spo resume {progress.name}") from None
+        except DiskFull as error:
+            goes_on = f", then go on with: sage-spo resume {progress.name}" if progress.run_id else ""
+            raise DiskFull(f"{error}{goes_on}") from error
         except SageError:
             raise
         except Exception as error:

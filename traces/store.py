@@ -88,8 +88,10 @@ class RunStore:
     async def close(self) -> None:
         """Commit what is queued and let go of the file."""
         atexit.unregister(self._writer.close)
-        await asyncio.to_thread(self._writer.close)
-        self._reader.dispose()
+        try:
+            await asyncio.to_thread(self._writer.close)
+        finally:
+            self._reader.dispose()
 
     # Writing in batches
 
