@@ -38,6 +38,12 @@ class StoreError(UsageError):
     """The run store or its folder cannot be used, or holds no such run."""
 
 
+class DiskFull(StoreError):
+    """The disk of SAGE_HOME is full. What was committed is safe, and with room again the run can be resumed."""
+
+    exit_code = 75
+
+
 class ModelError(SageError):
     """A model call failed for good (after the retry layer gave up, or with an error not worth retrying)."""
 

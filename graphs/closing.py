@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
 
+from ..errors import DiskFull
 from .session import close_session, flush_session
 from .state import Update
 
@@ -30,7 +31,8 @@ def closing(node: Node) -> Node:
             await close_session(state.get("run_id", ""), "interrupted")
             raise
         except Exception as error:
-            await close_session(state.get("run_id", ""), "failed", str(error))
+            status = "interrupted" if isinstance(error, DiskFull) else "failed"
+            await close_session(state.get("run_id", ""), status, str(error))
             raise
 
     return run

@@ -75,7 +75,7 @@ async def validate(state: RunState, track: Sequence[Example] = ()) -> Update:
                 champion.id,
                 verdict.outcome,
                 verdict.reason,
-                verdict.stats,
+                {**verdict.stats, "step": state["step"]},
             )
         )
         origin = session.prompt(verdict.prompt_id).origin

@@ -197,15 +197,20 @@ class Session:
         _sessions.pop(self.run.id, None)
         if self._lease:
             self._lease.cancel()
-        await self.store.update_run(self.run.id, status=status, error=error, seconds=self.ledger.seconds)
-        await self.store.release_lease(self.run.id, self.owner)
-        await self.evaluator.target.aclose()
-        if self.desk:
-            await self.desk.model.aclose()
-        if self.sandbox:
-            await self.sandbox.aclose()
-        self.events.close()
-        await self.store.close()
+        try:
+            await self.store.update_run(self.run.id, status=status, error=error, seconds=self.ledger.seconds)
+            await self.store.release_lease(self.run.id, self.owner)
+        finally:
+            # Where the store cannot be written, nothing may stay behind all the same.
+            await self.evaluator.target.aclose()
+            if self.desk:
+                await self.desk.model.aclose()
+            if self.sandbox:
+                await self.sandbox.aclose()
+            try:
+                self.events.close()
+            finally:
+                await self.store.close()
 
     async def _keep_lease(self) -> None:
         while True:

@@ -14,7 +14,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
-from ..errors import RunInterrupted, StoreError
+from ..errors import DiskFull, RunInterrupted, StoreError
 from ..evaluation.budget import Budget
 from ..graphs.optimize import build
 from ..graphs.registry import strategy as known_strategy
@@ -26,6 +26,7 @@ from ..settings import settings as installation
 from ..tasks.load import load_task, task_source
 from ..tasks.targets import make_target
 from ..tasks.task import Task
+from ..traces.home import disk_full
 from ..traces.result import Result
 from ..traces.rows import Run
 from ..traces.store import RunStore
@@ -185,7 +186,7 @@ async def _drive(run_id: str, start: dict[str, Any], control: RunControl | None)
                 # Nothing is next at the end: a run that is taken up there (see `named_runs`) begins anew.
                 begun = (await graph.aget_state(config)).next
             except sqlite3.Error as failure:
-                raise StoreError(
+                raise disk_full(failure, path) or StoreError(
                     f"the checkpoints in {path} cannot be used: {failure}. Make the file writable, or move it "
                     "away: then a new one is made, and interrupted runs begin again (what was answered stays free)"
                 ) from failure
@@ -196,7 +197,10 @@ async def _drive(run_id: str, start: dict[str, Any], control: RunControl | None)
         except asyncio.CancelledError:
             raise
         except Exception as failure:
-            status, error = "failed", str(failure)
+            full = failure if isinstance(failure, DiskFull) else disk_full(failure, home)
+            status, error = "interrupted" if full else "failed", str(full or failure)
+            if full is not None and full is not failure:
+                raise full from failure
             raise
         finally:
             await close_session(run_id, status, error)

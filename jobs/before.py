@@ -103,6 +103,12 @@ def call_usd(task: Task, target: Target, prices: tuple[float, float]) -> float:
     return sum(_usd(request, prices, growth=GROWTH) for request in requests) / len(requests)
 
 
+def call_tokens(task: Task, target: Target) -> float:
+    """How many tokens one call of a run takes at most, on average over the task's examples."""
+    requests = [target.request(task.seed_prompt, example) for example in task.everything]
+    return sum(GROWTH * r.max_input_tokens + r.max_output_tokens for r in requests) / len(requests)
+
+
 def calls_usd(target: Target, calls: Sequence[tuple[Prompt, Example]]) -> float | None:
     """What these calls cost at most, in US dollars; None where the price is unknown."""
     if target.price is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import RunInterrupted, SageError
+from ..errors import DiskFull, RunInterrupted, SageError
 from ..settings import settings as installation
 from .exits import RunCrashed
 from .interrupts import interruptible
@@ -19,6 +19,7 @@ from .options import (
     CertifyOption,
     ConcurrencyOption,
     DataOption,
+    DryRunOption,
     ExpectedOption,
     InputOption,
     JsonOption,
@@ -86,6 +87,7 @@ def optimize(
     ask_above: AskAboveOption = 1.0,
     timeout: TimeoutOption = 60.0,
     concurrency: ConcurrencyOption = None,
+    dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
     """Find a better prompt for TASK, proven, or say there is none.
@@ -99,6 +101,7 @@ def optimize(
       sage-spo optimize task.yaml --target openai:gpt-4.1-mini --budget usd=2
       sage-spo optimize task.yaml --strategy sage --target openai:gpt-4.1-mini \\
         --agent openai:gpt-4.1 --budget usd=2
+      sage-spo optimize task.yaml --target openai:gpt-4.1-mini --budget usd=2 --dry-run
       sage-spo optimize data.csv --input text --expected queue --run first
       sage-spo optimize headlines --target openai:my-model \\
         --base-url http://localhost:8000/v1
@@ -119,6 +122,16 @@ def optimize(
     settings = call.settings
     limits = settings.limits()
     known = asyncio.run(known_run(run, settings)) if run else None
+    if dry_run:
+        from .dry_run import dry_run as described
+        from .dry_run import dry_run_screen
+
+        dry = described(call.task, settings, asyncio.run(survey(call.task, settings)), run, known)
+        if json:
+            print_json(dry.model_dump(mode="json"))
+        else:
+            put(dry_run_screen(dry))
+        return
     if known is None or known.costs_more:
         before = asyncio.run(survey(call.task, settings))
         plan = plan_lines(before.plan, target=target, agent=agent, base_url=base_url, calls=limits.target_calls)[:-1]
@@ -175,6 +188,9 @@ def _watched(start: Callable[[Progress, RunControl], Awaitable[Result]], progres
             if not progress.run_id:
                 raise KeyboardInterrupt from None
             raise RunInterrupted(f"stopped; resume with: sage-spo resume {progress.name}") from None
+        except DiskFull as error:
+            goes_on = f", then go on with: sage-spo resume {progress.name}" if progress.run_id else ""
+            raise DiskFull(f"{error}{goes_on}") from error
         except SageError:
             raise
         except Exception as error:

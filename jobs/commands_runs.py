@@ -15,7 +15,7 @@ from rich.text import Text
 from ..errors import StoreError
 from ..settings import settings as installation
 from ..traces.result import SCHEMA_VERSION, PromptContent, Result
-from ..traces.rows import CodeRun, Decision, Hypothesis, Run, Spending, StoredPrompt
+from ..traces.rows import CodeRun, Decision, Hypothesis, Run, Spending, StepSpending, StoredPrompt
 from ..traces.store import RunStore
 from .evaluation_result import Evaluation
 from .evaluation_screen import evaluation_screen
@@ -24,6 +24,7 @@ from .output import print_json, printable, put
 from .preflight_result import Preflight
 from .result_screen import result_screen
 from .run_pages import course_table, decision_json, run_json, run_name, runs_table, unfinished_page
+from .spend_table import Spent, by_iteration, by_role, spend_json, spend_table
 from .story import chapters, found_line
 from .story_page import story_page
 
@@ -34,6 +35,7 @@ class Stored:
 
     run: Run
     spending: Sequence[Spending]
+    steps: Sequence[StepSpending]
     decisions: Sequence[Decision]
     prompts: Mapping[str, StoredPrompt]
     hypotheses: Sequence[Hypothesis]
@@ -72,7 +74,7 @@ def show(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show how a run ended, or how far it has come.
+    """Show how a run ended, or how far it has come, and what it cost by role and by iteration.
 
     With --prompt it prints the prompt to use and nothing else: plain text where the prompt is one system text, else
     a small YAML document with its components and worked examples. `evaluate --prompt` and `optimize --seed-prompt`
@@ -97,15 +99,24 @@ def show(
         document["decisions"] = [decision_json(decision, stored.prompts) for decision in stored.decisions]
         document["hypotheses"] = [_without_run(row) for row in stored.hypotheses]
         document["code_runs"] = [_without_run(row) for row in stored.code_runs]
+        document["spend"] = spend_json(*_spend(stored))
         print_json(document)
     else:
         parts = [_page(stored)]
+        if stored.steps and found.strategy not in ("evaluate", "preflight"):
+            parts += [Text(), spend_table(*_spend(stored))]
         if stored.hypotheses:
             told = chapters(stored.hypotheses, stored.code_runs, stored.decisions, stored.prompts)
             parts += [Text(), story_page(told, run_name(found), everything=story)]
         if stored.decisions:
             parts += [Text(), course_table(stored.decisions, stored.prompts)]
         put(*parts)
+
+
+def _spend(stored: Stored) -> tuple[dict[str, Spent], dict[str, Spent]]:
+    """What the run cost, by role and by iteration."""
+    iterations = by_iteration(stored.steps, stored.code_runs, stored.decisions)
+    return by_role(stored.steps, stored.code_runs), iterations
 
 
 def _without_run(row: Hypothesis | CodeRun) -> dict[str, Any]:
@@ -154,6 +165,7 @@ async def _stored(name: str) -> Stored:
         return Stored(
             run,
             [] if run.result else await store.spending(run.id),
+            await store.spending_by_step(run.id),
             await store.decisions(run.id),
             await store.prompts(run.id),
             await store.hypotheses(run.id),

@@ -34,6 +34,10 @@ RunNameOption = Annotated[
         "defines the run may differ then, a budget may grow.",
     ),
 ]
+DryRunOption = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Say what would be run and what it would cost at most; ask and store nothing."),
+]
 InputOption = Annotated[
     str | None, typer.Option("--input", metavar="FIELD", help="The field that holds the input (data files).")
 ]

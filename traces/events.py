@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from .home import unwritable, writable_folder
+from .home import disk_full, unwritable, writable_folder
 from .redact import redact_event
 
 SCHEMA_VERSION = 1
@@ -73,7 +73,9 @@ class EventLog:
         if self._last is not None and self._last.done():
             failure, self._last = self._last.exception(), None
             if isinstance(failure, OSError):
-                raise unwritable(self.path, failure.strerror or str(failure)) from failure
+                raise disk_full(failure, self.path) or unwritable(
+                    self.path, failure.strerror or str(failure)
+                ) from failure
             if failure is not None:
                 raise failure
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sqlite3
 from pathlib import Path
 
-from ..errors import StoreError
+from ..errors import DiskFull, StoreError
 
 
 def writable_folder(folder: Path) -> Path:
@@ -30,3 +32,13 @@ def writable_file(path: Path) -> Path:
 def unwritable(path: Path, why: str) -> StoreError:
     """The error for a file or folder of SAGE_HOME that cannot be written."""
     return StoreError(f"{path} cannot be written: {why}. Set SAGE_HOME to a folder that you may write to.")
+
+
+def disk_full(error: BaseException, path: Path) -> DiskFull | None:
+    """The error for a file or folder of SAGE_HOME that there was no room to write; None where it was something else."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    # A write-ahead log cannot be made larger: SQLite calls that an error of input and output.
+    full |= isinstance(error, sqlite3.Error) and "disk is full" in str(error)
+    if not full:
+        return None
+    return DiskFull(f"{path} cannot be written: the disk is full. What was committed is safe; free some space there")

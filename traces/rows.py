@@ -76,6 +76,20 @@ class Spending:
 
 
 @dataclass(frozen=True, slots=True)
+class StepSpending:
+    """What all the calls of one role cost in one step of a run (for agents: in one iteration); see `Call`."""
+
+    role: CallRole
+    step: int
+    calls: int
+    cached: int
+    missing: int
+    input_tokens: int
+    output_tokens: int
+    usd: float
+
+
+@dataclass(frozen=True, slots=True)
 class StoredPrompt:
     """A prompt a run has met: `content` as the prompt dumps itself, `parents` the ids it was made from."""
 

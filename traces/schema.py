@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ..errors import StoreError
 from . import tables
-from .home import unwritable
+from .home import disk_full, unwritable
 from .writer import reason
 
 FILE = "store.sqlite"
@@ -72,6 +72,8 @@ def prepare(engine: sa.Engine, path: Path) -> None:
 def explained(error: Exception, path: Path) -> StoreError:
     """What a database error means for the user of the store at `path`."""
     text = reason(error)
+    if full := disk_full((isinstance(error, DBAPIError) and error.orig) or error, path):
+        return full
     if "not a database" in text or "malformed" in text:
         return StoreError(
             f"the run store {path} is damaged ({text}). Nothing was changed; move the file away and a new one is "

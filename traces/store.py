@@ -32,6 +32,7 @@ from .rows import (
     RunStatus,
     ScheduleRow,
     Spending,
+    StepSpending,
     StoredPrompt,
     TestUse,
 )
@@ -87,8 +88,10 @@ class RunStore:
     async def close(self) -> None:
         """Commit what is queued and let go of the file."""
         atexit.unregister(self._writer.close)
-        await asyncio.to_thread(self._writer.close)
-        self._reader.dispose()
+        try:
+            await asyncio.to_thread(self._writer.close)
+        finally:
+            self._reader.dispose()
 
     # Writing in batches
 
@@ -212,6 +215,15 @@ class RunStore:
             return [Spending(*row) for query in (of_target, others) for row in connection.execute(query)]
 
         return await self._fetch(read)
+
+    async def spending_by_step(self, run_id: str) -> list[StepSpending]:
+        """What a run's calls cost, by role and step (see `Call.iteration`), in order."""
+        c = tables.calls.c
+        counts = (sa.func.count(), sa.func.sum(c.cached.cast(sa.Integer)), sa.func.sum(c.missing.cast(sa.Integer)))
+        sums = (sa.func.sum(column) for column in (c.input_tokens, c.output_tokens, c.usd))
+        query = sa.select(c.role, c.iteration, *counts, *sums).where(c.run_id == pack(run_id))
+        query = query.group_by(c.role, c.iteration).order_by(c.role, c.iteration)
+        return await self._fetch(lambda connection: [StepSpending(*row) for row in connection.execute(query)])
 
     # Prompts, records, decisions
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from itertools import chain
+from pathlib import Path
 from threading import Condition, Thread
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ..errors import StoreError
 from . import tables
+from .home import disk_full
 
 T = TypeVar("T")
 Work = Callable[[sa.Connection], Any]
@@ -58,7 +60,7 @@ class BatchWriter:
         with self._changed:
             self._refuse_when_closed()
             if self._error is not None:
-                raise StoreError(str(self._error)) from self._error
+                raise type(self._error)(str(self._error)) from self._error
             self._rows.append((table, values))
             if len(self._rows) == 1:
                 self._since = time.monotonic()
@@ -147,7 +149,8 @@ class BatchWriter:
         except StoreError as error:
             return None, error
         except Exception as error:
-            failure = StoreError(
+            cause = error.orig if isinstance(error, DBAPIError) else None
+            failure = disk_full(cause or error, Path(self._where)) or StoreError(
                 f"the run store {self._where} could not be written: {reason(error)}. What was committed is safe; "
                 "free some space or mend the folder's rights, then resume the run."
             )

@@ -6,8 +6,10 @@ about it that the prompt's text does not mend, or it is one of the few that are 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sage_spo.agents.workspace import Workspace
@@ -97,6 +99,26 @@ def records_of(task: Task, target: Target, prompt: Prompt | None = None, **chang
         fields = {"score": score, "output": output, **changes}
         found.append(Record("run", prompt.id, example.id, 0, "search", f"key {example.id}", **fields))
     return found
+
+
+def written(task: Task, folder: Path) -> Path:
+    """The task as files, for a process of its own; returns the path of its task.yaml."""
+    for split in ("search", "holdout", "test"):
+        rows = [{"text": e.input, "queue": e.expected, **e.metadata} for e in task.examples(split)]
+        (folder / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (folder / "task.yaml").write_text(
+        f"name: tickets\nseed_prompt: {json.dumps(SEED_PROMPT)}\nmetric: label\n"
+        "examples: {search: search.jsonl, holdout: holdout.jsonl, test: test.jsonl}\n"
+        "fields: {input: text, expected: queue}\nlabels: [billing, refund, other]\n"
+        "output: {max_tokens: 8, choices: labels}\n"
+    )
+    return folder / "task.yaml"
+
+
+def answering(task: Task, target: Target) -> Callable[[dict[str, Any]], str]:
+    """The target as a model on a server."""
+    known = {e.input: e for e in task.everything}
+    return lambda request: target(request["messages"], known[request["messages"][-1]["content"]])
 
 
 def workspace_of(task: Task, measured: Sequence[Record], sandbox: Sandbox | None, **more: Any) -> Workspace:

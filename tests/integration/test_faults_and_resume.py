@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,13 +13,15 @@ from typing import Any
 
 import pytest
 
-from sage_spo.jobs.api import optimize, resume
+import sage_spo
+from sage_spo.jobs.api import optimize
 from sage_spo.tasks.load import load_task
 from sage_spo.tests.fakes.answers import rule_for
 from sage_spo.tests.fakes.faults import Faults
 from sage_spo.tests.fakes.server import FakeServer
 from sage_spo.traces.result import Result
 
+ROOT = Path(sage_spo.__file__).resolve().parent
 BUDGET = "target_calls=800"
 
 
@@ -56,27 +57,16 @@ def test_errors_time_outs_and_a_rate_limit_change_nothing(undisturbed: dict[str,
     assert result.spend["by_role"]["target"]["missing"] == 0
 
 
-def test_killed_in_the_middle_it_resumes_to_the_same_result_and_asks_nothing_twice(
-    undisturbed: dict[str, Any], home: Path
-):
-    with FakeServer(rule(), latency=0.01) as server:
-        command = [sys.executable, "-m", "sage_spo.jobs.cli", "optimize", "reviews", "--target", "openai:fake"]
-        command += ["--base-url", server.url, "--budget", BUDGET, "--run", "cut", "--json"]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while len(server.log) < 250:
-            assert process.poll() is None, "the run ended before it could be killed"
-            time.sleep(0.005)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        time.sleep(0.2)
-        before = len(server.log)
-        result = resume("cut")
-        again = [entry.digest for entry in server.log[before:]]
-        asked_before = {entry.digest for entry in server.log[:before]}
-    assert story(result) == undisturbed
-    # Only what was in flight, or answered within the last batch, may be asked for a second time.
-    assert sum(digest in asked_before for digest in again) <= 60
-    assert before + len(again) < undisturbed["calls"] + 60
+@pytest.mark.parametrize(
+    "runs", [3, pytest.param(25, marks=[pytest.mark.full, pytest.mark.timeout(3600)])], ids=["few", "many"]
+)
+def test_killed_at_any_moment_it_resumes_to_the_same_result_and_asks_for_nothing_that_was_committed(runs: int):
+    script = [sys.executable, "benchmarks/kill.py", "--runs", str(runs), "--seed", str(runs)]
+    done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert summary["runs"] == runs
+    assert summary["left_files"] <= runs
 
 
 def test_a_stop_on_request_exits_75_and_resumes(undisturbed: dict[str, Any], home: Path):

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,8 @@ import pytest
 
 from sage_spo.jobs.api import optimize, resume
 from sage_spo.settings import settings as installation
-from sage_spo.tasks.task import Task
 from sage_spo.tests.fakes.agent import Said, ScriptedAgent, edit, form_of, hypothesis, text_of
-from sage_spo.tests.fakes.causes import FIX, PHONE, SEED_PROMPT, Target, failing_for, tickets
+from sage_spo.tests.fakes.causes import FIX, PHONE, SEED_PROMPT, answering, failing_for, tickets, written
 from sage_spo.tests.fakes.server import FakeServer
 from sage_spo.tests.fakes.story import SIZES, Story, own_home, played
 from sage_spo.traces.store import RunStore
@@ -340,26 +339,6 @@ import json, sys
 from sage_spo.jobs.api import optimize
 optimize(**json.loads(sys.argv[1]))
 """
-
-
-def written(task: Task, folder: Path) -> Path:
-    """The task as files, for a process of its own."""
-    for split in ("search", "holdout", "test"):
-        rows = [{"text": e.input, "queue": e.expected, **e.metadata} for e in task.examples(split)]
-        (folder / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    (folder / "task.yaml").write_text(
-        f"name: tickets\nseed_prompt: {json.dumps(SEED_PROMPT)}\nmetric: label\n"
-        "examples: {search: search.jsonl, holdout: holdout.jsonl, test: test.jsonl}\n"
-        "fields: {input: text, expected: queue}\nlabels: [billing, refund, other]\n"
-        "output: {max_tokens: 8, choices: labels}\n"
-    )
-    return folder / "task.yaml"
-
-
-def answering(task: Task, target: Target) -> Callable[[dict[str, Any]], str]:
-    """The target as a model on a server."""
-    known = {e.input: e for e in task.everything}
-    return lambda request: target(request["messages"], known[request["messages"][-1]["content"]])
 
 
 async def left(run: str) -> dict[str, Any]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sage_spo.errors import BudgetError, BudgetExceeded
 from sage_spo.evaluation.budget import Budget
-from sage_spo.evaluation.ledger import Charge, Ledger
+from sage_spo.evaluation.ledger import COUNTED_AS, Charge, Ledger, Spender, TimeCharge
 from sage_spo.traces.rows import Call
 
 
@@ -134,5 +135,86 @@ def test_no_number_of_callers_overruns_a_limit(limit: int, bounds: list[tuple[in
         await asyncio.gather(*(caller(i, *bound) for i, bound in enumerate(bounds)))
         assert worst[0] <= limit
         assert ledger.spent("target_calls") <= max(1, limit // 10)
+
+    asyncio.run(run())
+
+
+CALLERS = 500
+ROLES: tuple[Spender, ...] = ("target", "agent", "judge", "certification", "sandbox")
+How = Literal["counted", "no usage", "half a usage", "time-out", "cancelled", "unused"]
+CALLER = st.tuples(
+    st.sampled_from(ROLES),
+    st.integers(1, 60),
+    st.integers(0, 30),
+    st.sampled_from(("counted", "no usage", "half a usage", "time-out", "cancelled", "unused")),
+    st.integers(0, 3),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    kinds=st.lists(CALLER, min_size=1, max_size=40),
+    tokens=st.integers(50, 20_000),
+    usd=st.floats(0.0001, 0.05),
+    calls=st.integers(1, 400),
+    held=st.integers(0, 40),
+)
+def test_500_callers_at_once_overrun_no_limit_whatever_becomes_of_their_calls(
+    kinds: list[tuple[Spender, int, int, How, int]], tokens: int, usd: float, calls: int, held: int
+):
+    limits = Budget(target_calls=calls, agent_calls=calls, tokens=tokens, usd=usd)
+    paid = {"tokens": 0.0, "usd": 0.0}
+
+    async def run() -> None:
+        ledger = Ledger(limits)
+        ledger.hold_for_certification(calls=min(held, calls), tokens=min(held, tokens), usd=min(held / 1e6, usd))
+
+        def check() -> None:
+            for name, limit in limits.limits().items():
+                assert ledger.spent(name) <= limit + 1e-9, name
+
+        async def call(role: Spender, read: int, written: int, how: How, pauses: int) -> None:
+            charge = TimeCharge(read / 10, 1e-5) if role == "sandbox" else Charge(read, written, price=(1.0, 4.0))
+            if role != "sandbox":
+                ledger.take(role, 1)
+            async with ledger.attempt(role, charge):
+                try:
+                    for _ in range(pauses):
+                        await asyncio.sleep(0)
+                    if how == "unused":
+                        charge.settle_unused()
+                    elif isinstance(charge, TimeCharge):
+                        charge.settle(charge.seconds / 2) if how == "counted" else None
+                    elif how in ("counted", "no usage", "half a usage"):
+                        charge.settle(
+                            None if how == "no usage" else read // 2, written // 2 if how == "counted" else None
+                        )
+                        if how == "no usage":
+                            assert charge.tokens == read + written
+                    elif how == "time-out":
+                        raise TimeoutError
+                    else:
+                        await asyncio.sleep(3600)
+                finally:
+                    paid["tokens"] += charge.input_tokens + charge.output_tokens
+                    paid["usd"] += charge.usd
+            check()
+
+        tasks = [asyncio.create_task(call(*kinds[i % len(kinds)])) for i in range(CALLERS)]
+        for _ in range(40):
+            await asyncio.sleep(0)
+            check()
+        while not all(task.done() for task in tasks):
+            for i, task in enumerate(tasks):
+                if kinds[i % len(kinds)][3] == "cancelled":
+                    task.cancel()
+            await asyncio.sleep(0.001)
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+        odd = [e for e in done if e and not isinstance(e, BudgetExceeded | TimeoutError | asyncio.CancelledError)]
+        assert odd == []
+        check()
+        assert ledger.spent("tokens") == paid["tokens"]
+        assert ledger.spent("usd") == pytest.approx(paid["usd"])
+        assert all(role in COUNTED_AS or role == "sandbox" for role in ledger.spend)
 
     asyncio.run(run())

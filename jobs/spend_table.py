@@ -1,0 +1,116 @@
+"""What a run cost, by role and by iteration: for `show`, from what the store says of its calls and runs of code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ..traces.rows import CodeRun, Decision, StepSpending
+from .output import add, listing
+
+ROLES = ("target", "certification", "agent", "judge", "sandbox")
+MOST_ROWS = 12
+"""Iterations shown on the screen: the first and the last ones; the others are summed up in a line."""
+FIRST_LOOK, PROOF = "first look", "proof"
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one role or one iteration cost. `calls` are logical calls (of `sandbox`: runs of code), of which `cached`
+    were answered from the store and `missing` failed for good; tokens and US dollars count every attempt."""
+
+    calls: int = 0
+    cached: int = 0
+    missing: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float = 0.0
+
+    def __add__(self, other: Spent) -> Spent:
+        mine, theirs = asdict(self), asdict(other)
+        return Spent(**{name: mine[name] + theirs[name] for name in mine})
+
+
+def by_role(steps: Iterable[StepSpending], code: Iterable[CodeRun]) -> dict[str, Spent]:
+    """The cost by role, in the order of ROLES; roles that cost nothing and did nothing are left out."""
+    found: dict[str, Spent] = {}
+    for role, spent in [*((s.role, _of(s)) for s in steps), *(("sandbox", _run(run)) for run in code)]:
+        found[role] = found.get(role, Spent()) + spent
+    return {role: found[role] for role in ROLES if role in found}
+
+
+def by_iteration(
+    steps: Iterable[StepSpending], code: Iterable[CodeRun], decisions: Sequence[Decision]
+) -> dict[str, Spent]:
+    """The cost by iteration, in order: `first look`, the iterations by number, `proof`. Runs of code count by their
+    US dollars only, so that calls are calls of models. Empty for a run whose verdicts do not say their step."""
+    ends = sorted({(d.stats["step"], d.iteration) for d in decisions if "step" in d.stats})
+    if decisions and not ends:
+        return {}
+    found: dict[str, Spent] = {}
+    for s in steps:
+        place = PROOF if s.role == "certification" else _iteration(s, ends)
+        found[place] = found.get(place, Spent()) + _of(s)
+    for run in code:
+        place = str(run.iteration)
+        found[place] = found.get(place, Spent()) + replace(_run(run), calls=0)
+    numbers = sorted((place for place in found if place.isdigit()), key=int)
+    return {place: found[place] for place in (FIRST_LOOK, *numbers, PROOF) if place in found}
+
+
+def _iteration(s: StepSpending, ends: Sequence[tuple[int, int]]) -> str:
+    if s.role in ("agent", "judge"):
+        return str(s.step)  # the journal numbers their calls by iteration
+    if s.step <= 1:
+        return FIRST_LOOK
+    # Every iteration ends with the step that gives its verdicts; what comes after the last one was cut off.
+    after = ends[-1][1] + 1 if ends else 1
+    return str(next((iteration for step, iteration in ends if step >= s.step), after))
+
+
+def _of(s: StepSpending) -> Spent:
+    return Spent(s.calls, s.cached, s.missing, s.input_tokens, s.output_tokens, s.usd)
+
+
+def _run(run: CodeRun) -> Spent:
+    return Spent(calls=1, usd=run.usd)
+
+
+def spend_json(roles: dict[str, Spent], iterations: dict[str, Spent]) -> dict[str, Any]:
+    """Both as `show --json` gives them; iterations by number (0: the first look; null: the proof)."""
+    numbers: dict[str, int | None] = {FIRST_LOOK: 0, PROOF: None}
+    return {
+        "by_role": {role: asdict(spent) for role, spent in roles.items()},
+        "by_iteration": [
+            {"iteration": numbers[place] if place in numbers else int(place), **asdict(spent)}
+            for place, spent in iterations.items()
+        ],
+    }
+
+
+def spend_table(roles: dict[str, Spent], iterations: dict[str, Spent]) -> RenderableType:
+    """Both as one table; of a long run the first and the last iterations."""
+    table = listing()
+    for name in ("SPENT", "CALLS", "CACHED", "MISSING", "TOKENS IN", "TOKENS OUT", "USD"):
+        table.add_column(name, justify="left" if name == "SPENT" else "right", no_wrap=True)
+    for role, spent in roles.items():
+        _row(table, role, spent)
+    places = list(iterations)
+    head, tail = MOST_ROWS // 2, MOST_ROWS - MOST_ROWS // 2
+    hidden = places[head:-tail] if len(places) > MOST_ROWS else []
+    for place in places:
+        if place in hidden:
+            if place == hidden[0]:
+                _row(table, f"iterations {place} to {hidden[-1]}", sum((iterations[p] for p in hidden), Spent()))
+            continue
+        _row(table, f"iteration {place}" if place.isdigit() else place, iterations[place])
+    return Group(Text("Cost by role and by iteration", style="bold"), table)
+
+
+def _row(table: Any, name: str, spent: Spent) -> None:
+    numbers = (spent.calls, spent.cached, spent.missing, spent.input_tokens, spent.output_tokens)
+    add(table, name, *(f"{number:,}" for number in numbers), f"{spent.usd:.4f}")
