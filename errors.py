@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Literal
+
+Sign = Literal["serving", "failing", "unreachable"]
 
 
 class SageError(Exception):
@@ -53,16 +56,25 @@ class TransientModelError(ModelError):
 
     `retry_after` is the server's own wish in seconds, when it gave one.
     `spent` tells whether the attempt may have cost tokens (it was sent and not refused), `overloaded` whether the
-    provider said or showed that it was asked too much at once.
+    provider said or showed that it was asked too much at once. `sign` is what it says of the provider: it is there
+    (`serving`: 429, a broken reply), it may be down (`failing`: 500, a time-out, a broken connection), nothing is
+    there (`unreachable`: no connection, or a gateway that finds nobody).
     """
 
     def __init__(
-        self, message: str, *, retry_after: float | None = None, spent: bool = False, overloaded: bool = False
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        spent: bool = False,
+        overloaded: bool = False,
+        sign: Sign = "serving",
     ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.spent = spent
         self.overloaded = overloaded
+        self.sign: Sign = sign
 
 
 class ModelRefused(ModelError):
@@ -94,6 +106,10 @@ class RunInterrupted(SageError):
     """The run was stopped on request; it can be resumed."""
 
     exit_code = 75
+
+
+class ProviderDown(RunInterrupted):
+    """A provider did not answer for longer than the run's patience; the run can be resumed."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

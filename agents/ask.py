@@ -106,7 +106,9 @@ class AgentDesk:
             max_output_tokens=self.model.output_limit(max_tokens),
             price=self.model.price,
         )
-        [answer] = await self.calls.ask([request], role="agent", iteration=place[1], limit=self._limit)
+        [answer] = await self.calls.ask(
+            [request], role="agent", iteration=place[1], limit=self._limit, of=self.model.name
+        )
         return answer.text if answer else None
 
 

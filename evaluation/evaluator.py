@@ -81,6 +81,7 @@ class Evaluator:
                 role=role,
                 iteration=self.step,
                 limit=self.limit,
+                of=self.target.name,
             )
         )
         for job, requests in zip(jobs, wanted[:fitting], strict=False):

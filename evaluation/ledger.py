@@ -134,6 +134,7 @@ class Ledger:
         self.spend: defaultdict[str, Spend] = defaultdict(Spend)
         self._clock = clock
         self._started = clock() - seconds_before
+        self._paused: list[float] = []
         self._held: defaultdict[str, float] = defaultdict(float)
         self._in_flight: defaultdict[str, float] = defaultdict(float)
         self._attempts = 0
@@ -178,8 +179,8 @@ class Ledger:
 
     @property
     def seconds(self) -> float:
-        """Working time of the run so far, earlier processes included."""
-        return self._clock() - self._started
+        """Working time of the run so far, earlier processes included; outages of a provider aside."""
+        return (self._paused[0] if self._paused else self._clock()) - self._started
 
     def spent(self, name: str) -> float:
         """What is spent of one limit, by its name in `Budget`."""
@@ -208,6 +209,17 @@ class Ledger:
         }
 
     # -- spending --------------------------------------------------------------------------------------------
+
+    def stop_clock(self) -> None:
+        """A provider is down: waiting for it is no working time. Each stop has a `start_clock` of its own."""
+        self._paused.append(self._clock())
+
+    def start_clock(self) -> None:
+        """It answers again."""
+        first = self._paused[0]
+        self._paused.pop()
+        if not self._paused:
+            self._started += self._clock() - first
 
     def hold_for_certification(self, *, calls: int, tokens: int, usd: float) -> None:
         """Keep back what certification needs at most; only role `certification` may use it."""

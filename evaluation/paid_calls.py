@@ -12,10 +12,11 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from ..errors import ModelError, ModelRefused, TransientModelError
+from ..errors import ModelError, ModelRefused, RunInterrupted, TransientModelError
 from ..models.rate_limit import RateLimit
 from ..models.retry import RetryPolicy, call_with_retries
 from ..seeding import generator
@@ -24,6 +25,10 @@ from ..traces.rows import Answer, Call
 from ..traces.store import RunStore
 from .concurrency import Concurrency
 from .ledger import Charge, Ledger, Role
+from .outage import PATIENCE_MINUTES, Outage, Paused
+
+GRACE_SECONDS = 2.0
+"""How long calls under way may still take where no further one makes sense: what is answered by then is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,8 @@ class PaidCalls:
     ledger: Ledger
     policy: RetryPolicy
     seed: int
+    patience: float = 60 * PATIENCE_MINUTES
+    """Seconds that an outage of a provider may last before the run stops, to be resumed."""
     trouble: str = ""
     """Why the last call that failed for good did."""
     on_trouble: Callable[[str], None] = lambda message: None
@@ -55,6 +62,10 @@ class PaidCalls:
     """Told of every call as it ends, for whoever shows progress."""
     on_wait: Callable[[float], None] = lambda seconds: None
     """Told how many seconds a call waits for the provider's rate limit; 0 when it goes on."""
+    on_outage: Callable[[str, dict[str, Any]], None] = lambda event, fields: None
+    """Told when a provider does not answer any more, and when it does again (see `Outage`)."""
+    _outages: dict[str, Outage] = field(default_factory=dict)
+    """What is known of each provider, by the model's or app's name."""
     _journal: dict[str, int] = field(default_factory=dict)
     """For every call this run made: the step or iteration that made it."""
     _replayed: set[str] = field(default_factory=set)
@@ -92,13 +103,21 @@ class PaidCalls:
         return self.ledger.room_for(role, calls - len(self._replayed))
 
     async def ask(
-        self, requests: Sequence[PaidRequest], *, role: Role, iteration: int, limit: Concurrency
+        self,
+        requests: Sequence[PaidRequest],
+        *,
+        role: Role,
+        iteration: int,
+        limit: Concurrency,
+        of: str = "the provider",
     ) -> list[Answer | None]:
-        """The answers in order; None where a call failed for good. `limit` bounds how many are under way at once.
+        """The answers in order; None where a call failed for good. `limit` bounds how many are under way at once;
+        `of` is the name of the model or app that is asked.
 
         Either all the logical calls fit the budget or none is made (BudgetExceeded). Also raises
         BudgetExceeded when tokens or dollars run out half way (what was answered by then is kept), and
-        ModelRefused when the provider will not answer any further call.
+        ModelRefused when the provider will not answer any further call. While it is down all its calls wait;
+        ProviderDown says that it lasted longer than `patience`.
         """
         by_key = {request.key: request for request in requests}
         fresh = [key for key in by_key if key not in self._journal and key not in self._under_way]
@@ -113,7 +132,7 @@ class PaidCalls:
                 if (known := answers.get(key)) is not None:
                     self._done(Call(self.run_id, key, role, iteration, 0, 0, 0.0, 0, True, False), known)
             to_send = deque(by_key[key] for key in fresh if key not in answers)
-            await self._send_all(to_send, answers, role, iteration, limit)
+            await self._send_all(to_send, answers, role, iteration, limit, self._outage(of))
         finally:
             for key in fresh:
                 if waited_for := self._under_way.pop(key, None):
@@ -123,7 +142,8 @@ class PaidCalls:
             await asyncio.wait([other])
             # Whoever asked first may have been cancelled or stopped; then the call is still to be made.
             lost = other.cancelled()
-            again = await self.ask([by_key[key]], role=role, iteration=iteration, limit=limit) if lost else []
+            alone = [by_key[key]] if lost else []
+            again = await self.ask(alone, role=role, iteration=iteration, limit=limit, of=of) if lost else []
             answers[key] = again[0] if lost else other.result()
         return [answers.get(request.key) for request in requests]
 
@@ -134,8 +154,10 @@ class PaidCalls:
         role: Role,
         iteration: int,
         limit: Concurrency,
+        outage: Outage,
     ) -> None:
         """Work off the queue into `answers`. Where a call must not be made or refused, no further one is begun."""
+        witnesses = min(len(to_send), limit.most)
 
         async def work() -> None:
             while to_send:
@@ -144,30 +166,55 @@ class PaidCalls:
                         return
                     request = to_send.popleft()
                     try:
-                        answers[request.key] = await self._pay(request, role, iteration, limit)
+                        answers[request.key] = await self._pay(request, role, iteration, limit, outage, witnesses)
                     except BaseException:
                         to_send.clear()
                         raise
 
-        workers = [asyncio.create_task(work()) for _ in range(min(len(to_send), limit.most))]
+        workers = [asyncio.create_task(work()) for _ in range(witnesses)]
         if not workers:
             return
         try:
-            done = await asyncio.gather(*workers, return_exceptions=True)
+            done, under_way = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+            if under_way:
+                hopeless = any(isinstance(worker.exception(), (ModelRefused, RunInterrupted)) for worker in done)
+                await asyncio.wait(under_way, timeout=GRACE_SECONDS if hopeless else None)
         finally:
             for worker in workers:
                 worker.cancel()
             await asyncio.wait(workers)
-        for outcome in done:
-            if isinstance(outcome, BaseException):
-                raise outcome
+        # Whoever raised for a reason, before those that were cut for it.
+        for worker in sorted(workers, key=asyncio.Task.cancelled):
+            worker.result()
 
-    async def _pay(self, request: PaidRequest, role: Role, iteration: int, limit: Concurrency) -> Answer | None:
+    def _outage(self, of: str) -> Outage:
+        if of not in self._outages:
+
+            def changed(event: str, fields: dict[str, Any]) -> None:
+                (self.ledger.stop_clock if event == "outage" else self.ledger.start_clock)()
+                self.on_outage(event, fields)
+
+            self._outages[of] = Outage(
+                of, self.patience, rng=_Jitter(self.seed, of), known=bool(self._journal), on_change=changed
+            )
+        return self._outages[of]
+
+    async def _pay(
+        self,
+        request: PaidRequest,
+        role: Role,
+        iteration: int,
+        limit: Concurrency,
+        outage: Outage,
+        witnesses: int,
+    ) -> Answer | None:
         """Make one call, in as many attempts as it takes, and write down what came of it."""
         charges: list[Charge] = []
         rate_limit, bound = request.rate_limit, request.max_input_tokens + request.max_output_tokens
 
         async def admit() -> None:
+            if outage.down:
+                await outage.ready(request.key)
             charge = Charge(request.max_input_tokens, request.max_output_tokens, request.price)
             if rate_limit is not None:
                 await rate_limit.wait_for_room(bound, self.on_wait)
@@ -179,34 +226,50 @@ class PaidCalls:
             if rate_limit is not None:
                 rate_limit.begin(bound)
             try:
-                answer = await request.send()
+                answer = await request.send() if not outage.down else await probe()
                 charge.settle(answer.input_tokens, answer.output_tokens)
+                outage.answered()
                 return answer
             except ModelError as error:
-                if not (isinstance(error, TransientModelError) and error.spent):
+                transient = isinstance(error, TransientModelError)
+                if not (transient and error.spent):
                     charge.settle_unused()
+                if not transient:
+                    outage.answered()
                 raise
             finally:
                 self.ledger.book(role, charge)
                 if rate_limit is not None:
                     rate_limit.end(bound)
 
+        async def probe() -> Answer:
+            async with asyncio.timeout(outage.probe_seconds(request.key)):
+                return await request.send()
+
         def failed(error: TransientModelError | TimeoutError) -> None:
             if isinstance(error, TimeoutError) or error.overloaded:
                 limit.overloaded()
+            outage.failed(request.key, error, witnesses)
 
         answer: Answer | None = None
-        try:
-            answer = await call_with_retries(
-                attempt, self.policy, rng=_Jitter(self.seed, request.key), admit=admit, on_failure=failed
-            )
-            limit.answered(answer.latency)
-            self.store.add(answer)
-        except ModelRefused:
-            raise
-        except ModelError as error:
-            self.trouble = redact(str(error))
-            self.on_trouble(self.trouble)
+        again = True
+        while again:
+            again = False
+            try:
+                answer = await call_with_retries(
+                    attempt, self.policy, rng=_Jitter(self.seed, request.key), admit=admit, on_failure=failed
+                )
+                limit.answered(answer.latency)
+                self.store.add(answer)
+            except Paused:
+                again = True
+            except ModelRefused:
+                raise
+            except ModelError as error:
+                self.trouble = redact(str(error))
+                self.on_trouble(self.trouble)
+            finally:
+                outage.leave(request.key)
         self._done(
             Call(
                 self.run_id,

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
 
-from ..errors import DiskFull
+from ..errors import DiskFull, RunInterrupted
 from .session import close_session, flush_session
 from .state import Update
 
@@ -27,7 +27,7 @@ def closing(node: Node) -> Node:
             # The checkpoint must never name what the store does not hold yet.
             await flush_session(update.get("run_id") or state.get("run_id", ""))
             return update
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, RunInterrupted):
             await close_session(state.get("run_id", ""), "interrupted")
             raise
         except Exception as error:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..agents.validator import ValidationRules
 from ..errors import UsageError, nearest
 from ..evaluation.budget import Budget
+from ..evaluation.outage import PATIENCE_MINUTES
 from ..evaluation.panels import Panels
 from ..evaluation.preflight import Plan, plan
 from ..evaluation.spending import spent_alpha
@@ -35,6 +36,7 @@ CHANGES: dict[str, Change] = {
     "in_process": "defining",
     "timeout": "may change",
     "concurrency": "may change",
+    "patience": "may change",
     "rules": "defining",
     # What none, local and e2b find differs, and nobody should end up unsafe because a name was used again.
     "sandbox": "defining",
@@ -63,7 +65,9 @@ class RunSettings(BaseModel):
     says that the run can only go on where the object is passed again. `task_key` is the task's content, by which a
     change of its files is noticed (empty: it was not looked at). `timeout` is in seconds, for one attempt of
     a call. `sandbox` is where analysis code runs: auto, e2b, local, none (no code at all), unsafe. `concurrency` is how
-    many calls to the target are under way at once, None: as many as the provider bears; no result depends on it.
+    many calls to the target are under way at once, None: as many as the provider bears; no result depends on it. `patience` is
+    how many minutes a provider that does not answer is waited for before the run stops, to be resumed; they are no
+    working time.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -84,6 +88,7 @@ class RunSettings(BaseModel):
     rules: dict[str, Any] = {}
     sandbox: str = "auto"
     concurrency: int | None = Field(default=None, ge=1, le=1024)
+    patience: float = Field(default=PATIENCE_MINUTES, ge=0, allow_inf_nan=False)
 
     def limits(self) -> Budget:
         """The budget; 1,200 target calls where nothing that was named would end the run. Raises BudgetError."""

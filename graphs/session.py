@@ -310,6 +310,7 @@ async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
             ledger,
             RetryPolicy(timeout=settings.timeout, deadline=max(RetryPolicy.deadline, 2 * settings.timeout)),
             settings.seed,
+            patience=60 * settings.patience,
         )
         evaluator = Evaluator(task, target, calls)
         events = await asyncio.to_thread(event_log, run_id, home)
@@ -348,6 +349,7 @@ async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
             "call", role=call.role, usd=call.usd, tokens=call.input_tokens + call.output_tokens
         )
         calls.on_wait = lambda seconds: session.tell("rate_limit", seconds=seconds)
+        calls.on_outage = lambda event, fields: session.emit(event, **fields)
         if session.sandbox is not None and session.sandbox.most_billed:
             session.sandbox = PaidSandbox(
                 session.sandbox,

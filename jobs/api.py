@@ -16,6 +16,7 @@ from langgraph.runtime import RunControl
 
 from ..errors import DiskFull, RunInterrupted, StoreError
 from ..evaluation.budget import Budget
+from ..evaluation.outage import PATIENCE_MINUTES
 from ..graphs.optimize import build
 from ..graphs.registry import strategy as known_strategy
 from ..graphs.run_settings import RunSettings
@@ -30,7 +31,7 @@ from ..traces.home import disk_full
 from ..traces.result import Result
 from ..traces.rows import Run
 from ..traces.store import RunStore
-from .measuring import Listener, checked_concurrency
+from .measuring import Listener, checked_concurrency, checked_patience
 from .named_runs import known_run, take_up
 from .sandbox_choice import check_sandbox
 
@@ -76,6 +77,7 @@ async def aoptimize(
     timeout: float = 60.0,  # noqa: ASYNC109 - of one call, not of this function
     sandbox: str = "auto",
     concurrency: int | None = None,
+    patience: float = PATIENCE_MINUTES,
     options: Mapping[str, Any] | None = None,
     rules: Mapping[str, Any] | None = None,
     task_options: Mapping[str, Any] | None = None,
@@ -87,7 +89,9 @@ async def aoptimize(
     `base_url`: an OpenAI-compatible server for `openai:` models. `certify=False` leaves the proof out.
     `timeout`: seconds for one attempt of a call. `sandbox`: where analysis code runs (`auto`: `e2b` where its key
     is set and an agent writes code, else `local`; `none`: no code at all; `unsafe`: not isolated). `concurrency`: calls
-    to the target under way at once (None: it starts at 20 and finds out what the provider bears). `options`: of the
+    to the target under way at once (None: it starts at 20 and finds out what the provider bears). `patience`: minutes
+    to wait for a provider that does not answer any more (no working time: they do not count as `minutes` of the
+    budget); then ProviderDown is raised, and `resume` goes on. `options`: of the
     strategy (`candidates`, `pool`, `iterations`, …); `rules`: changes to `ValidationRules`; `task_options`: keywords of
     `load_task`. `listener(event, fields)` is told what happens; `control` can ask the run to stop at the next step.
     """
@@ -112,6 +116,7 @@ async def aoptimize(
         rules=dict(rules or {}),
         sandbox=sandbox,
         concurrency=checked_concurrency(concurrency),
+        patience=checked_patience(patience),
     )
     settings.search_options()
     known = await known_run(run, settings) if run else None
@@ -140,18 +145,22 @@ async def aresume(
     task: Task | None = None,
     target: Any = None,
     concurrency: int | None = None,
+    patience: float | None = None,
     listener: Listener | None = None,
     control: RunControl | None = None,
 ) -> Result:
     """Go on with an interrupted run (id, alias or the beginning of an id); a finished one gives its result.
 
     `task` and `target` must be passed again where Python objects were passed at first. `concurrency` changes how
-    many calls are under way at once, from here on.
+    many calls are under way at once, `patience` how many minutes a provider that is down is waited for, from here on.
     """
     async with await RunStore.open(installation().home) as store:
         found = await store.run(run)
-        if checked_concurrency(concurrency) and found.status != "finished":
-            found = await store.update_run(found.id, settings={**found.settings, "concurrency": concurrency})
+        changes: dict[str, Any] = {"concurrency": checked_concurrency(concurrency)}
+        changes["patience"] = None if patience is None else checked_patience(patience)
+        changes = {name: value for name, value in changes.items() if value is not None}
+        if changes and found.status != "finished":
+            found = await store.update_run(found.id, settings={**found.settings, **changes})
     if found.strategy in ("evaluate", "preflight"):
         raise StoreError(
             f"run {run} only measured; do it again with: sage-spo {found.strategy} (known answers are free)"
@@ -194,7 +203,7 @@ async def _drive(run_id: str, start: dict[str, Any], control: RunControl | None)
             status = "finished"
         except GraphDrained:
             raise RunInterrupted(f"stopped; go on with: sage-spo resume {run_id}") from None
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, RunInterrupted):
             raise
         except Exception as failure:
             full = failure if isinstance(failure, DiskFull) else disk_full(failure, home)

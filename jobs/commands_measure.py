@@ -23,6 +23,7 @@ from .options import (
     JsonOption,
     LabelsOption,
     MetricOption,
+    PatienceOption,
     RunNameOption,
     SeedOption,
     SeedPromptOption,
@@ -57,6 +58,7 @@ def evaluate(
     yes: YesOption = False,
     ask_above: AskAboveOption = 1.0,
     concurrency: ConcurrencyOption = None,
+    patience: PatienceOption = 10.0,
     json: JsonOption = False,
 ) -> None:
     """Measure a prompt: score, 95 % interval, by label, failures.
@@ -101,6 +103,7 @@ def evaluate(
                 budget=budget,
                 base_url=base_url,
                 concurrency=concurrency,
+                patience=patience,
                 run=run,
                 listener=counting,
             )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import DiskFull, RunInterrupted, SageError
+from ..errors import DiskFull, ProviderDown, RunInterrupted, SageError
 from ..settings import settings as installation
 from .exits import RunCrashed
 from .interrupts import interruptible
@@ -25,7 +25,9 @@ from .options import (
     JsonOption,
     LabelsOption,
     MetricOption,
+    NewPatienceOption,
     OptionOption,
+    PatienceOption,
     RunArgument,
     RunNameOption,
     SandboxOption,
@@ -87,6 +89,7 @@ def optimize(
     ask_above: AskAboveOption = 1.0,
     timeout: TimeoutOption = 60.0,
     concurrency: ConcurrencyOption = None,
+    patience: PatienceOption = 10.0,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -154,7 +157,12 @@ def optimize(
     _finish(_watched(start, Progress(asyncio.run(_spent(known.run.id)) if known else None)), json)
 
 
-def resume(run: RunArgument, concurrency: ConcurrencyOption = None, json: JsonOption = False) -> None:
+def resume(
+    run: RunArgument,
+    concurrency: ConcurrencyOption = None,
+    patience: NewPatienceOption = None,
+    json: JsonOption = False,
+) -> None:
     """Go on with an interrupted run; a finished one shows its result.
 
     Nothing that was answered is asked or paid again, and the result is that of a run that nobody interrupted.
@@ -167,7 +175,7 @@ def resume(run: RunArgument, concurrency: ConcurrencyOption = None, json: JsonOp
     from .progress import Progress
 
     def start(progress: Progress, control: RunControl) -> Awaitable[Result]:
-        return aresume(run, concurrency=concurrency, listener=progress, control=control)
+        return aresume(run, concurrency=concurrency, patience=patience, listener=progress, control=control)
 
     _finish(_watched(start, Progress(asyncio.run(_spent(run)))), json)
 
@@ -178,12 +186,14 @@ def _watched(start: Callable[[Progress, RunControl], Awaitable[Result]], progres
 
     async def go() -> Result:
         control = RunControl()
-        with interruptible(control, progress.say):
+        with interruptible(control, progress.say, lambda: bool(progress.down)):
             return await start(progress, control)
 
     with progress:
         try:
             return asyncio.run(go())
+        except ProviderDown as down:
+            raise RunInterrupted(f"{down}. When it is back: sage-spo resume {progress.name}") from None
         except (RunInterrupted, asyncio.CancelledError):
             if not progress.run_id:
                 raise KeyboardInterrupt from None

@@ -13,6 +13,7 @@ from ..errors import BudgetTooSmall, UsageError, nearest
 from ..evaluation.budget import Budget
 from ..evaluation.evaluator import Job
 from ..evaluation.intervals import mean_interval
+from ..evaluation.outage import PATIENCE_MINUTES
 from ..tasks.example import Example
 from ..tasks.load import load_task
 from ..tasks.prompt import Prompt
@@ -60,6 +61,7 @@ async def aevaluate(
     budget: str | Mapping[str, float] | Budget | None = None,
     base_url: str | None = None,
     concurrency: int | None = None,
+    patience: float = PATIENCE_MINUTES,
     task_options: Mapping[str, Any] | None = None,
     run: str | None = None,
     listener: Listener | None = None,
@@ -67,7 +69,8 @@ async def aevaluate(
     """`evaluate` for asynchronous code; cancelling it keeps the answers, so that the next time they are free.
 
     `base_url`: an OpenAI-compatible server for `openai:` models. `concurrency`: calls under way at once (None: as many
-    as the provider bears). `task_options`: keywords of `load_task`. `run`: a name; measured once under that name, the
+    as the provider bears). `patience`: minutes to wait for a provider that does not answer any more, before
+    ProviderDown is raised. `task_options`: keywords of `load_task`. `run`: a name; measured once under that name, the
     stored result is given.
     `listener(event, fields)` is told of every call.
     """
@@ -90,6 +93,7 @@ async def aevaluate(
         settings=settings,
         base_url=base_url,
         concurrency=concurrency,
+        patience=patience,
         listener=listener,
         name=run,
         begun=begun,

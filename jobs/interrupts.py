@@ -8,32 +8,50 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from ..errors import RunInterrupted
+from ..errors import ProviderDown, RunInterrupted
 
 if TYPE_CHECKING:
     from langgraph.runtime import RunControl
 
 T = TypeVar("T")
 
+LOOK_SECONDS = 0.2
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def interruptible(control: RunControl, say: Callable[[str], None]) -> Iterator[None]:
+def interruptible(
+    control: RunControl, say: Callable[[str], None], paused: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
     """While it is open, a signal asks `control` to drain; the next one cancels the task that opened it.
 
-    `say` is told what happens. A third signal ends the process as if nobody listened. Either way the run is left
-    for `resume`.
+    Where `paused()` says that the step in hand waits for a provider that is down, or comes to wait for it, the first
+    signal is enough. `say` is told what happens. A third signal ends the process as if nobody listened. Either
+    way the run is left for `resume`.
     """
     task = asyncio.current_task()
+    looking: list[asyncio.TimerHandle] = []
+
+    def look() -> None:
+        if paused():
+            stop()
+        else:
+            looking[:] = [asyncio.get_running_loop().call_later(LOOK_SECONDS, look)]
+
+    def end_looking() -> None:
+        for timer in looking:
+            timer.cancel()
 
     def stop() -> None:
         if not control.drain_requested:
             control.request_drain("asked to stop")
-            say("stopping: the step in hand ends first, then the run stops. Again to stop at once.")
+            if not paused():
+                say("stopping: the step in hand ends first, then the run stops. Again to stop at once.")
+            look()
         elif task is not None:
             say("stopping at once")
             _let_go()
+            end_looking()
             task.cancel()
 
     _listen(stop)
@@ -41,6 +59,7 @@ def interruptible(control: RunControl, say: Callable[[str], None]) -> Iterator[N
         yield
     finally:
         _let_go()
+        end_looking()
 
 
 def measured(measurement: Coroutine[object, object, T]) -> T:
@@ -57,6 +76,8 @@ def measured(measurement: Coroutine[object, object, T]) -> T:
 
     try:
         return asyncio.run(go())
+    except ProviderDown as down:
+        raise RunInterrupted(f"{down}. The same command goes on, and what was answered is free") from None
     except asyncio.CancelledError:
         raise RunInterrupted("stopped; the same command goes on, and what was answered is free") from None
 

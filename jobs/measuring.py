@@ -11,10 +11,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ..errors import UsageError
+from ..errors import RunInterrupted, UsageError
 from ..evaluation.budget import Budget, check_prices
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.ledger import Ledger
+from ..evaluation.outage import PATIENCE_MINUTES
 from ..evaluation.paid_calls import PaidCalls
 from ..graphs.lease import SECONDS as LEASE_SECONDS
 from ..graphs.lease import take_lease
@@ -53,6 +54,13 @@ def checked_concurrency(concurrency: int | None) -> int | None:
     return concurrency
 
 
+def checked_patience(minutes: float) -> float:
+    """The minutes as they are. Raises UsageError where nobody can wait so long."""
+    if not 0 <= minutes < float("inf"):
+        raise UsageError(f"patience={minutes}: minutes to wait for a provider that does not answer, 0 or more")
+    return minutes
+
+
 @asynccontextmanager
 async def measuring(
     task: Task,
@@ -63,6 +71,7 @@ async def measuring(
     settings: Mapping[str, Any],
     base_url: str | None = None,
     concurrency: int | None = None,
+    patience: float = PATIENCE_MINUTES,
     listener: Listener | None = None,
     name: str | None = None,
     begun: Run | None = None,
@@ -82,7 +91,7 @@ async def measuring(
         owner = await take_lease(store, run_id, name or run_id)
         keeping = asyncio.create_task(_kept(store, run_id, owner))
         ledger = Ledger(budget, seconds_before=begun.seconds if begun else 0.0)
-        calls = PaidCalls(run_id, store, ledger, RetryPolicy(), seed=0)
+        calls = PaidCalls(run_id, store, ledger, RetryPolicy(), seed=0, patience=60 * checked_patience(patience))
         evaluator = Evaluator(task, made, calls)
         if begun is not None:
             await calls.restore(restarts=begun.restarts + 1, in_flight=evaluator.limit.reached)
@@ -91,10 +100,11 @@ async def measuring(
             tell = listener
             calls.on_trouble = lambda message: tell("call_failed", {"message": message})
             calls.on_call = lambda call: tell("call", {"role": call.role})
+            calls.on_outage = tell
             calls.on_wait = lambda seconds: tell("rate_limit", {"seconds": seconds})
         try:
             yield Measuring(run_id, store, ledger, evaluator)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, RunInterrupted):
             await store.update_run(run_id, status="interrupted", seconds=ledger.seconds)
             raise
         except Exception as error:

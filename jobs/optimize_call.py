@@ -14,7 +14,7 @@ from ..tasks.task import Task
 from .options import option_values, task_options
 from .sandbox_choice import check_choice
 
-SETTINGS = ("strategy", "target", "base_url", "seed", "certify", "timeout", "concurrency", "sandbox")
+SETTINGS = ("strategy", "target", "base_url", "seed", "certify", "timeout", "concurrency", "patience", "sandbox")
 """Options that are settings of the run as they are."""
 OPTIONS = ("candidates", "pool", "iterations")
 """Options of every strategy, which have options of the command line of their own."""

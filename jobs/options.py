@@ -146,6 +146,25 @@ ConcurrencyOption = Annotated[
         "before, and halves where the provider refuses or is late. No result depends on it; local keeps its own.",
     ),
 ]
+PatienceOption = Annotated[
+    float,
+    typer.Option(
+        "--patience",
+        metavar="MINUTES",
+        min=0,
+        help="How long to wait for a provider that does not answer any more, before the run stops (exit code 75) and "
+        "can be resumed. Not counted as minutes of the budget.",
+    ),
+]
+NewPatienceOption = Annotated[
+    float | None,
+    typer.Option(
+        "--patience",
+        metavar="MINUTES",
+        min=0,
+        help="From here on: how long to wait for a provider that does not answer. Default: as the run was started.",
+    ),
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Of the run's randomness: the same seed, the same run.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before spending.")]
 AskAboveOption = Annotated[

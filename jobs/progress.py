@@ -78,7 +78,8 @@ class Watching:
 
     def say(self, line: str) -> None:
         """Print one line above the display."""
-        style = "green" if "→ accepted" in line else "yellow" if line.startswith("mind:") else ""
+        style = "green" if "→ accepted" in line else ""
+        style = "yellow" if line.startswith("mind:") or line.endswith("--patience") else style
         style = "bold red" if line.startswith(UNSAFE) else style
         # Without a terminal a line stays one line, whatever its length: for grep, and for logs.
         self._out.print(plain(line, style), soft_wrap=not self._out.is_terminal)
@@ -102,6 +103,8 @@ class Progress(Watching):
         self._started = time.monotonic()
         self.run_id = ""
         self.name = ""
+        self.down: set[str] = set()
+        """Providers that do not answer now."""
 
     def __call__(self, event: str, fields: Mapping[str, Any]) -> None:
         """Take note of an event and print what it means."""
@@ -109,6 +112,10 @@ class Progress(Watching):
             self._spent.count(fields)
         if event == "rate_limit":
             self._waiting.note(fields["seconds"])
+        if event == "outage":
+            self.down.add(fields["name"])
+        if event == "outage_over":
+            self.down.discard(fields["name"])
         if event == "created":
             self.run_id = fields["run_id"]
             self.name = fields.get("alias") or short_id(self.run_id)
@@ -131,7 +138,9 @@ class Progress(Watching):
             add(table, "spent", f"{self._spent.target_calls:,} target calls, ${self._spent.usd:.4f}")
         if self._narrator.best:
             add(table, "best so far", self._narrator.best)
-        doing = [one_line(self._narrator.trying or "starting", None), f"{minutes:.1f} min", *self._waiting.words()]
+        trying = one_line(self._narrator.trying or "starting", None)
+        trying = f"waiting for {', '.join(sorted(self.down))}" if self.down else trying
+        doing = [trying, f"{minutes:.1f} min", *self._waiting.words()]
         add(table, "now", " · ".join(doing))
         return Group(Text(), table)
 
@@ -155,7 +164,8 @@ class Counting(Watching):
         self._done += event == "call"
         if event == "rate_limit":
             self._waiting.note(fields["seconds"])
-        for line in self._narrator.lines(event, fields) if event == "call_failed" else ():
+        told = ("call_failed", "outage", "outage_over")
+        for line in self._narrator.lines(event, fields) if event in told else ():
             self.say(line)
 
     def _display(self) -> RenderableType:

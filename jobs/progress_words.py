@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..evaluation.outage import duration
 from ..models.names import parse_model, web_address
 from .diagnosis_words import DiagnosisTeller
 from .output import counted, one_line
@@ -171,6 +173,16 @@ class Narrator:
             return []
         silent = "; further ones are only counted" if self.failures == MOST_FAILURES else ""
         return [f"a call failed and counts as missing: {one_line(e['message'], 300)}{silent}"]
+
+    def _outage(self, e: Mapping[str, Any]) -> list[str]:
+        since = time.strftime("%H:%M", time.localtime(e["since"]))
+        return [
+            f"{e['name']} does not answer since {since} ({one_line(e['reason'], 200)}); waiting, at most "
+            f"{duration(e['patience'])}: --patience"
+        ]
+
+    def _outage_over(self, e: Mapping[str, Any]) -> list[str]:
+        return [f"{e['name']} answers again after {duration(e['seconds'])}"] if e["answers"] else []
 
 
 def first_look_lines(e: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ import aiohttp
 from aiohttp.helpers import get_env_proxy_for_url
 from yarl import URL
 
-from ..errors import ModelError, ModelRefused, TransientModelError
+from ..errors import ModelError, ModelRefused, Sign, TransientModelError
 from ..traces.redact import REDACTED, redact
 from .rate_limit import RateLimit, retry_after
 from .wire import from_json, to_json
@@ -26,6 +27,8 @@ SHOWN_CHARACTERS = 300
 # Refusals by status that are worth another attempt. 5xx is treated alike.
 TRANSIENT_STATUS = {408, 409, 425, 429}
 OVERLOADED_STATUS = {429, 529}
+# Who answers so is a gateway that finds nobody behind it, or a server that says it does not serve now.
+UNREACHABLE_STATUS = {502, 503, 504}
 # A gateway gave up waiting: the model behind it may have answered, and charged.
 MAYBE_SPENT_STATUS = {408, 502, 504, 524}
 QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "credit_balance_too_low"}
@@ -82,12 +85,16 @@ class ChatClient:
                 self.rate_limit.learn(response.status, response.headers)
                 return self._parse(response, await self._read(response))
         except TimeoutError as error:
-            raise TransientModelError(f"{self._shown} did not answer in time", spent=True) from error
+            raise TransientModelError(f"{self._shown} did not answer in time", spent=True, sign="failing") from error
         except aiohttp.ClientConnectorError as error:
-            raise TransientModelError(f"cannot connect to {self._shown}: {self._safe(str(error))}") from error
+            number = error.os_error.errno or 0
+            text = os.strerror(number).lower() if number > 0 else self._safe(str(error))
+            raise TransientModelError(f"cannot connect to {self._shown}: {text}", sign="unreachable") from error
         except (aiohttp.ClientError, OSError) as error:
             text = self._safe(str(error)) or type(error).__name__
-            raise TransientModelError(f"the connection to {self._shown} broke: {text}", spent=True) from error
+            raise TransientModelError(
+                f"the connection to {self._shown} broke: {text}", spent=True, sign="failing"
+            ) from error
 
     async def aclose(self) -> None:
         """Close the session; a later call opens a new one."""
@@ -154,6 +161,7 @@ class ChatClient:
                 retry_after=retry_after(headers),
                 spent=status in MAYBE_SPENT_STATUS,
                 overloaded=status in OVERLOADED_STATUS,
+                sign=sign_of(status),
             )
         if status in (401, 403):
             return ModelRefused(f"{where}: the key was not accepted; check the API key's environment variable ({text})")
@@ -168,6 +176,11 @@ class ChatClient:
         if self._api_key:
             text = text.replace(self._api_key, REDACTED)  # it may come from an argument, which `redact` cannot know
         return " ".join(redact(text).split())[:SHOWN_CHARACTERS]
+
+
+def sign_of(status: int) -> Sign:
+    """What an answer with this status says of the provider."""
+    return "unreachable" if status in UNREACHABLE_STATUS else "failing" if status >= 500 else "serving"
 
 
 def _proxy(url: URL) -> tuple[URL | None, aiohttp.BasicAuth | None]:

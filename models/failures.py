@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import ModelError, ModelRefused, TransientModelError
+from ..errors import ModelError, ModelRefused, Sign, TransientModelError
 from ..traces.redact import redact
-from .client import MAYBE_SPENT_STATUS, OVERLOADED_STATUS, QUOTA_CODES, TRANSIENT_STATUS, QuotaExhausted
+from .client import MAYBE_SPENT_STATUS, OVERLOADED_STATUS, QUOTA_CODES, TRANSIENT_STATUS, QuotaExhausted, sign_of
 from .rate_limit import retry_after
 
 SHOWN_CHARACTERS = 400
 # Providers' packages share no base classes, but they name these errors alike.
 TRANSIENT_NAMES = ("Timeout", "RateLimit", "Overloaded", "ServiceUnavailable", "APIConnection", "ResourceExhausted")
+
+# Somewhere among the causes of an error: no connection could be made (aiohttp, httpx).
+NOT_CONNECTED = ("ClientConnectorError", "ClientConnectorDNSError", "ConnectError", "gaierror")
 
 
 def model_error(error: Exception, name: str) -> ModelError:
@@ -28,12 +32,27 @@ def model_error(error: Exception, name: str) -> ModelError:
         if status in TRANSIENT_STATUS or status >= 500:
             wish = retry_after(_headers(error))
             spent, overloaded = status in MAYBE_SPENT_STATUS, status in OVERLOADED_STATUS
-            return TransientModelError(message, retry_after=wish, spent=spent, overloaded=overloaded)
+            return TransientModelError(
+                message, retry_after=wish, spent=spent, overloaded=overloaded, sign=sign_of(status)
+            )
         return ModelRefused(message) if status in (401, 403, 404) else ModelError(message)
     kinds = " ".join(kind.__name__ for kind in type(error).__mro__)
     if isinstance(error, (TimeoutError, ConnectionError)) or any(part in kinds for part in TRANSIENT_NAMES):
-        return TransientModelError(message, spent=True)
+        sign, why = _connection(error)
+        rated = "RateLimit" in kinds or "ResourceExhausted" in kinds
+        return TransientModelError(message + why, spent=True, sign="serving" if rated else sign)
     return ModelError(f"{name}: {type(error).__name__}: {text}")
+
+
+def _connection(error: BaseException) -> tuple[Sign, str]:
+    """Whether a connection could be made, and why not: providers' packages only say `Connection error`, or worse."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionRefusedError) or type(cause).__name__ in NOT_CONNECTED:
+            number = getattr(cause, "errno", None) or 0
+            return "unreachable", f" ({os.strerror(number).lower()})" if number > 0 else ""
+        cause = cause.__cause__ or cause.__context__
+    return "failing", ""
 
 
 def _status(error: Exception) -> int | None:

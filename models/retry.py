@@ -47,8 +47,8 @@ async def call_with_retries(
 
     `TransientModelError` and an attempt's time-out are retried, everything else is raised at once. Raises
     ModelError when attempts or deadline run out. Before each attempt it awaits `admit()`, which is not part of the
-    attempt's time; `on_failure` is told of every attempt that failed in a way that may pass. Cancelling it cancels the
-    attempt under way.
+    attempt's time; `on_failure` is told of every attempt that failed in a way that may pass, and may end the call by an
+    exception of its own. Cancelling it cancels the attempt under way.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + policy.deadline

@@ -69,6 +69,12 @@ class FakeServer:
         self.log: list[Logged] = []
         self.peak = 0
         """Most requests under way at once."""
+        self.down_at: int | None = None
+        """After so many requests the server is down once, for `down_for` seconds."""
+        self.down_for = 0.0
+        self.down_as: Fault | None = None
+        """What every request meets then; None: the port is closed, and every connection."""
+        self._down_until = 0.0
         self.url = ""
         self._port = port
         self._seen: Counter[str] = Counter()
@@ -96,6 +102,14 @@ class FakeServer:
                 raise TimeoutError(f"{len(self.log)} of {count} requests came in {seconds:g} s")
             time.sleep(0.005)
 
+    def die(self) -> None:
+        """Close the port and every connection, whatever is under way; `revive` opens the same port again."""
+        self.__exit__(None, None, None)
+
+    def revive(self) -> None:
+        """Serve again after `die`."""
+        self.__enter__()
+
     def __enter__(self) -> FakeServer:
         started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run(started)), daemon=True)
@@ -120,9 +134,10 @@ class FakeServer:
         app.router.add_get("/v1/models", self._models)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self._port)
+        site = web.TCPSite(runner, "127.0.0.1", self._port, reuse_address=True)
         await site.start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        self._port = runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{self._port}/v1"
         started.set()
         await stop.wait()
         await runner.cleanup()
@@ -137,7 +152,10 @@ class FakeServer:
             return error(401, f"Incorrect API key provided: {key}", "invalid_api_key")
         sent = digest(json.dumps(body, sort_keys=True))
         attempt, self._seen[sent] = self._seen[sent], self._seen[sent] + 1
+        if self.down_at is not None and len(self.log) >= self.down_at:
+            self._go_down()
         fault = self.faults.hits(sent, attempt, len(self.log))
+        fault = self.down_as if time.monotonic() < self._down_until else fault
         limited = self._limited()
         self.log.append(Logged(request.path, sent, attempt, "limit" if limited else fault, body))
         if limited:
@@ -149,6 +167,18 @@ class FakeServer:
             return await self._respond(request, body, fault)
         finally:
             self._under_way -= 1
+
+    def _go_down(self) -> None:
+        self.down_at = None
+        if self.down_as is None:
+            threading.Thread(target=self._die_for_a_while, daemon=True).start()
+        else:
+            self._down_until = time.monotonic() + self.down_for
+
+    def _die_for_a_while(self) -> None:
+        self.die()
+        time.sleep(self.down_for)
+        self.revive()
 
     def _limited(self) -> bool:
         if self.rps is None:
@@ -243,11 +273,14 @@ def main() -> None:
     parser.add_argument("--faults", type=json.loads, default={}, help='rates, such as {"500": 0.1}')
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rps", type=float)
+    parser.add_argument("--down-at", type=int, help="be down once, after so many requests")
+    parser.add_argument("--down-for", type=float, default=30.0, help="for so many seconds")
     parser.add_argument("--latency", type=float, default=0.0)
     options = parser.parse_args()
     rule = rule_from_file(options.examples, base=options.base, gains=options.gains, seed=options.seed)
     faults = Faults(options.faults, seed=options.seed)
     with FakeServer(rule, faults, rps=options.rps, latency=options.latency, port=options.port) as server:
+        server.down_at, server.down_for = options.down_at, options.down_for
         print(server.url, flush=True)
         threading.Event().wait()
 
