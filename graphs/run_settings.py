@@ -61,13 +61,12 @@ class SearchOptions(BaseModel):
 class RunSettings(BaseModel):
     """One run's definition: plain values only, never a key.
 
-    `task` and `target` are names; where a Python object was passed instead, they are its name and `in_process`
-    says that the run can only go on where the object is passed again. `task_key` is the task's content, by which a
-    change of its files is noticed (empty: it was not looked at). `timeout` is in seconds, for one attempt of
-    a call. `sandbox` is where analysis code runs: auto, e2b, local, none (no code at all), unsafe. `concurrency` is how
-    many calls to the target are under way at once, None: as many as the provider bears; no result depends on it. `patience` is
-    how many minutes a provider that does not answer is waited for before the run stops, to be resumed; they are no
-    working time.
+    `task` and `target` are names; where a Python object was passed instead, they are its name and `in_process` says
+    that the run can only go on where the object is passed again. `task_key` is the task's content, by which a change of
+    its files is noticed (empty: it was not looked at). `timeout` is in seconds, for one attempt of a call. `sandbox` is
+    where analysis code runs: auto, e2b, local, none (no code at all), unsafe. `concurrency` is how many calls to the
+    target are under way at once, None: as many as the provider bears; no result depends on it. `patience` is how many
+    minutes a provider that does not answer is waited for before the run stops, to be resumed; they are no working time.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
