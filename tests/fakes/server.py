@@ -122,7 +122,8 @@ class FakeServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._loop and self._thread and self._stop:
-            self._loop.call_soon_threadsafe(self._stop.set)
+            loop, self._loop = self._loop, None  # it may be dead already
+            loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(10)
 
     async def _run(self, started: threading.Event) -> None:

@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 
 import sage_spo
-from sage_spo.jobs.api import optimize
+from sage_spo.errors import ProviderDown
+from sage_spo.jobs.api import optimize, resume
+from sage_spo.models.client import QuotaExhausted
 from sage_spo.tasks.load import load_task
 from sage_spo.tests.fakes.answers import rule_for
-from sage_spo.tests.fakes.faults import Faults
+from sage_spo.tests.fakes.faults import FAULTS, Faults
 from sage_spo.tests.fakes.server import FakeServer
 from sage_spo.traces.result import Result
 
@@ -86,6 +88,78 @@ def test_a_stop_on_request_exits_75_and_resumes(undisturbed: dict[str, Any], hom
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert story(Result.model_validate(json.loads(done.stdout))) == undisturbed
+
+
+def test_a_tenth_of_all_attempts_failing_in_every_way_changes_nothing(undisturbed: dict[str, Any]):
+    kinds = [kind for kind in FAULTS if kind not in ("quota", "refusal")]
+    faults = Faults({kind: 0.1 / len(kinds) for kind in kinds}, at_most=3)
+    with FakeServer(rule(), faults) as server:
+        # A fixed number at once: what may adapt goes down at each 429, and this would take longer.
+        result = optimize(
+            "reviews", target="openai:fake", base_url=server.url, budget=BUDGET, timeout=0.3, concurrency=20
+        )
+        met = {entry.fault for entry in server.log if entry.fault}
+    assert story(result) == undisturbed
+    assert met >= {"hang", "reset", "truncated", "malformed", "html", "trickle", "large", "empty"}
+    assert result.spend["by_role"]["target"]["missing"] == 0
+
+
+def test_a_server_that_dies_and_comes_back_pauses_the_run_and_changes_nothing(undisturbed: dict[str, Any]):
+    heard: list[str] = []
+    with FakeServer(rule(), latency=0.01) as server:
+        server.down_at, server.down_for = 300, 2.5
+        result = optimize(
+            "reviews",
+            target="openai:fake",
+            base_url=server.url,
+            budget=BUDGET,
+            listener=lambda event, fields: heard.append(event),
+        )
+    assert story(result) == undisturbed
+    assert result.spend["by_role"]["target"]["missing"] == 0
+    assert [event for event in heard if event.startswith("outage")] == ["outage", "outage_over"]
+    assert "call_failed" not in heard
+
+
+def test_an_outage_beyond_patience_exits_75_and_resumes(undisturbed: dict[str, Any], home: Path):
+    with FakeServer(rule(), latency=0.01) as server:
+        server.down_at, server.down_for = 300, 60.0
+        with pytest.raises(ProviderDown, match="has not answered for") as caught:
+            optimize("reviews", target="openai:fake", base_url=server.url, budget=BUDGET, run="dark", patience=0.02)
+        assert caught.value.exit_code == 75
+        before = len(server.log)
+        answered = {entry.digest for entry in server.log[:200]}
+        server.revive()
+        result = resume("dark")
+        again = {entry.digest for entry in server.log[before:]}
+    assert story(result) == undisturbed
+    assert not answered & again
+
+
+def test_a_signal_in_an_outage_ends_the_run_at_once(home: Path):
+    with FakeServer(rule(), latency=0.01) as server:
+        server.down_at, server.down_for = 100, 60.0
+        command = [sys.executable, "-m", "sage_spo.jobs.cli", "optimize", "reviews", "--target", "openai:fake"]
+        command += ["--base-url", server.url, "--budget", BUDGET]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        while "does not answer since" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        said = time.monotonic()
+        assert process.wait(timeout=30) == 75
+        assert time.monotonic() - said < 5
+        process.stderr.close()
+
+
+def test_without_credit_it_ends_at_once_and_resumes_with_what_was_found(undisturbed: dict[str, Any], home: Path):
+    with FakeServer(rule(), latency=0.01) as server:
+        server.down_at, server.down_for, server.down_as = 300, 600.0, "quota"
+        with pytest.raises(QuotaExhausted, match="no credit left; top it up, then resume"):
+            optimize("reviews", target="openai:fake", base_url=server.url, budget=BUDGET, run="poor")
+        assert len(server.log) < 300 + 60
+    with FakeServer(rule(), port=int(server.url.split(":")[2].split("/")[0])):
+        assert story(resume("poor")) == undisturbed
 
 
 @pytest.mark.parametrize("reply", ["", "no idea", "x" * 200_000, "I cannot help with that."])

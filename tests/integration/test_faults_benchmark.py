@@ -1,0 +1,22 @@
+"""The fault benchmark's command: a small run with two kinds."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import sage_spo
+
+ROOT = Path(sage_spo.__file__).resolve().parent
+
+
+def test_its_last_line_says_that_faults_change_nothing() -> None:
+    command = [sys.executable, "benchmarks/faults.py", "--kinds", "500", "reset", "--budget", "400"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout.splitlines()[-1])["rows"]
+    assert set(rows) == {"none", "500", "reset"}
+    assert all(row["same"] and row["missing"] == 0 for row in rows.values())
+    assert rows["500"]["attempts"] > rows["none"]["attempts"]
