@@ -66,8 +66,8 @@ class RunSettings(BaseModel):
     change of its files is noticed (empty: it was not looked at). `timeout` is in seconds, for one attempt of
     a call. `sandbox` is where analysis code runs: auto, e2b, local, none (no code at all), unsafe. `concurrency` is how
     many calls to the target are under way at once, None: as many as the provider bears; no result depends on it.
-    `patience` is how many minutes a provider that does not answer is waited for before the run stops, to be resumed; they
-    are no working time.
+    `patience` is how many minutes a provider that does not answer is waited for before the run stops, to be resumed;
+    they are no working time.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
