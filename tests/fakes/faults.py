@@ -24,7 +24,7 @@ Fault = Literal[
     "empty",  # no choices
     "refusal",
 ]
-FAULTS: tuple[str, ...] = get_args(Fault)
+FAULTS: tuple[Fault, ...] = get_args(Fault)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import json
 import threading
 import time
 from collections import Counter, deque
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -219,9 +220,10 @@ class FakeServer:
         response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(data))})
         await response.prepare(request)
         if whole:
-            for byte in data:
-                await response.write(bytes([byte]))
-                await asyncio.sleep(0.2)
+            with suppress(ConnectionResetError):  # whoever asked has had enough
+                for byte in data:
+                    await response.write(bytes([byte]))
+                    await asyncio.sleep(0.2)
         else:
             await response.write(data[: len(data) // 2])
             assert request.transport is not None
