@@ -91,7 +91,7 @@ def test_a_stop_on_request_exits_75_and_resumes(undisturbed: dict[str, Any], hom
 
 
 def test_a_tenth_of_all_attempts_failing_in_every_way_changes_nothing(undisturbed: dict[str, Any]):
-    kinds = [kind for kind in FAULTS if kind not in ("quota", "refusal")]
+    kinds: list[Fault] = [kind for kind in FAULTS if kind not in ("quota", "refusal")]
     rates: dict[Fault, float] = {kind: 0.1 / len(kinds) for kind in kinds}
     faults = Faults(rates, at_most=3)
     with FakeServer(rule(), faults) as server:
