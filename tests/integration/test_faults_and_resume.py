@@ -19,7 +19,7 @@ from sage_spo.jobs.api import optimize, resume
 from sage_spo.models.client import QuotaExhausted
 from sage_spo.tasks.load import load_task
 from sage_spo.tests.fakes.answers import rule_for
-from sage_spo.tests.fakes.faults import FAULTS, Faults
+from sage_spo.tests.fakes.faults import FAULTS, Fault, Faults
 from sage_spo.tests.fakes.server import FakeServer
 from sage_spo.traces.result import Result
 
@@ -101,8 +101,8 @@ def test_a_stop_on_request_exits_75_and_resumes(undisturbed: dict[str, Any], hom
 
 
 def test_a_tenth_of_all_attempts_failing_in_every_way_changes_nothing(undisturbed: dict[str, Any]):
-    kinds = [kind for kind in FAULTS if kind not in ("quota", "refusal")]
-    faults = Faults({kind: 0.1 / len(kinds) for kind in kinds}, at_most=3)
+    kinds: list[Fault] = [kind for kind in FAULTS if kind not in ("quota", "refusal")]
+    faults = Faults(dict.fromkeys(kinds, 0.1 / len(kinds)), at_most=3)
     with FakeServer(rule(), faults) as server:
         # A fixed number at once: what may adapt goes down at each 429, and this would take longer.
         result = optimize(
