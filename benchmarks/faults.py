@@ -1,7 +1,7 @@
 """What faults of the provider change: one search on the scripted server, undisturbed and with each kind of fault.
 
     uv run python benchmarks/faults.py
-    uv run python benchmarks/faults.py --kinds 500 reset mixed dead --budget 400
+    uv run python benchmarks/faults.py --kinds 500 reset mixed dead --budget 500
 
 Prints a table, and as the last line one JSON object; progress goes to stderr. `benchmarks/README.md` says what the
 figures mean.
@@ -74,6 +74,9 @@ def main() -> int:
     parser.add_argument("--dead-for", type=float, default=10.0, help="seconds that the server is dead in row `dead`")
     options = parser.parse_args()
     clean, first = measured("none", options)
+    if not clean["calls"]:
+        print(f"{clean['verdict']}: nothing was asked, so that nothing can be compared", file=sys.stderr)
+        return 2
     rows: dict[str, Row] = {"none": {"same": True, **first, "more_seconds": 0.0}}
     for kind in options.kinds:
         story, row = measured(kind, options)

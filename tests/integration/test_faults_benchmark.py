@@ -13,7 +13,7 @@ ROOT = Path(sage_spo.__file__).resolve().parent
 
 
 def test_its_last_line_says_that_faults_change_nothing() -> None:
-    command = [sys.executable, "benchmarks/faults.py", "--kinds", "500", "reset", "--budget", "400"]
+    command = [sys.executable, "benchmarks/faults.py", "--kinds", "500", "reset", "--budget", "500"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout.splitlines()[-1])["rows"]
