@@ -79,6 +79,8 @@ fcntl.fcntl(reading, fcntl.F_SETOWN, at.victim)
 fcntl.fcntl(reading, 10, 15)  # F_SETSIG: SIGTERM
 fcntl.fcntl(reading, fcntl.F_SETFL, os.O_ASYNC)
 os.write(writing, b"x")
+import time
+time.sleep(0.2)  # for the victim to notice
 """),
     Attack("let its own output signal a process", "processes", """
 import fcntl

@@ -131,6 +131,7 @@ def test_a_shared_budget_is_never_overrun_by_jobs_at_the_same_time(
     assert server.peak > 16, "the jobs did not run at the same time"
 
 
+@pytest.mark.full
 def test_a_budget_that_is_spent_fails_the_jobs_behind_it(server: FakeServer, write: Any, capsys: Captured) -> None:
     path = write("""
 budget: target_calls=300
@@ -219,6 +220,7 @@ def test_a_job_that_was_changed_is_named_with_what_changed(server: FakeServer, w
     assert len(server.log) == asked
 
 
+@pytest.mark.full
 def test_the_example_runs_as_it_is_but_for_the_model(
     server: FakeServer, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,6 +80,7 @@ def test_what_is_due_fires_once_as_runs_of_its_own(server: FakeServer, tmp_path:
     assert (row().last_code, row().last_outcome) == (0, "1 done")
 
 
+@pytest.mark.full
 def test_a_fire_that_was_killed_goes_on_as_the_same_fire(server: FakeServer, tmp_path: Path) -> None:
     path = written(tmp_path, server, "every: 1s")
     command = [sys.executable, "-m", "sage_spo.jobs.cli", "schedule", str(path)]
