@@ -6,11 +6,10 @@ its own random sample of that prompt's errors.
 
 from __future__ import annotations
 
-import asyncio
-
 from ..agents import playbook
 from ..agents.rewriter import rewrite
 from ..tasks.prompt import Prompt
+from .at_once import at_once
 from .search_loop import build_loop, proposed, situation, tried
 from .session import Session, open_session
 from .state import Graph, RunState, Update
@@ -34,7 +33,7 @@ async def propose(state: RunState) -> Update:
         here = situation(session, parent, iteration, rng)
         return await rewrite(here, known, session.desk, iteration=iteration, index=index, tried=failed)
 
-    children = await asyncio.gather(*(one(index) for index in range(session.options.candidates)))
+    children = await at_once(one(index) for index in range(session.options.candidates))
     return proposed(session, state, iteration, distinct(session, state, iteration, children, known))
 
 

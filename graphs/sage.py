@@ -7,7 +7,6 @@ role does is in `agents`, and what the nodes pass on is in the run store (`diagn
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Literal
 
@@ -26,6 +25,7 @@ from ..evaluation.evaluator import Job
 from ..evaluation.panels import without_demos
 from ..tasks.prompt import Prompt
 from . import diagnosis
+from .at_once import at_once
 from .closing import closing
 from .run_settings import SearchOptions
 from .sage_candidates import FILL, directed, earned, fill, from_playbook, scores_labels, together
@@ -166,7 +166,7 @@ async def diagnostician(state: RunState) -> Update:
                 small=small,
             )
 
-        opinions = await asyncio.gather(*(opinion(number) for number in range(options.opinions)))
+        opinions = await at_once(opinion(number) for number in range(options.opinions))
         drafts += [draft for one in opinions for draft in one]
         tested = await test_hypotheses(workspace, drafts, options.fdr)
     diagnosis.keep_tested(session, iteration, tested)
@@ -222,7 +222,7 @@ async def proposer(state: RunState) -> Update:
             unseen=unseen,
         )
 
-    for one in await asyncio.gather(*(one_direction(index) for index in state["directions"])):
+    for one in await at_once(one_direction(index) for index in state["directions"]):
         rng = session.generator(iteration, "demos", one.direction.index)
         edits = tuple(with_demos(edit, session.task, session.panels.demo_pool, rng) for edit in one.edits)
         diagnosis.keep_edits(session, iteration, replace(one, edits=edits))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,6 +15,7 @@ from ..errors import BudgetExceeded
 from ..evaluation.panels import without_demos
 from ..tasks.prompt import Prompt
 from . import diagnosis
+from .at_once import at_once
 from .search_loop import situation
 from .session import Session
 from .state import RunState
@@ -110,6 +110,6 @@ async def fill(session: Session, state: RunState, kept: dict[str, Prompt], known
         here = replace(here, unseen=here.unseen | kept_back)
         return await rewrite(here, known, session.desk, iteration=iteration, index=index, tried=failed)
 
-    for child in await asyncio.gather(*(one(index) for index in range(max(0, missing)))):
+    for child in await at_once(one(index) for index in range(max(0, missing))):
         if child is not None:
             kept.setdefault(child.id, child)

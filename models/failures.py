@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import ModelError, ModelRefused, Sign, TransientModelError
+from ..errors import ModelError, ModelRefused, TransientModelError
 from ..traces.redact import redact
 from .client import MAYBE_SPENT_STATUS, OVERLOADED_STATUS, QUOTA_CODES, TRANSIENT_STATUS, QuotaExhausted, sign_of
 from .rate_limit import retry_after
@@ -38,21 +38,24 @@ def model_error(error: Exception, name: str) -> ModelError:
         return ModelRefused(message) if status in (401, 403, 404) else ModelError(message)
     kinds = " ".join(kind.__name__ for kind in type(error).__mro__)
     if isinstance(error, (TimeoutError, ConnectionError)) or any(part in kinds for part in TRANSIENT_NAMES):
-        sign, why = _connection(error)
+        unreachable = _no_connection(error)
+        if unreachable is not None:
+            return TransientModelError(f"cannot connect to {name}: {unreachable}", sign="unreachable")
         rated = "RateLimit" in kinds or "ResourceExhausted" in kinds
-        return TransientModelError(message + why, spent=True, sign="serving" if rated else sign)
+        return TransientModelError(message, spent=True, sign="serving" if rated else "failing")
     return ModelError(f"{name}: {type(error).__name__}: {text}")
 
 
-def _connection(error: BaseException) -> tuple[Sign, str]:
-    """Whether a connection could be made, and why not: providers' packages only say `Connection error`, or worse."""
+def _no_connection(error: BaseException) -> str | None:
+    """Why no connection could be made; None where one was. Providers' packages only say that something timed out."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ConnectionRefusedError) or type(cause).__name__ in NOT_CONNECTED:
             number = getattr(cause, "errno", None) or 0
-            return "unreachable", f" ({os.strerror(number).lower()})" if number > 0 else ""
+            why = os.strerror(number).lower() if number > 0 else redact(str(cause))[:SHOWN_CHARACTERS]
+            return why or type(cause).__name__
         cause = cause.__cause__ or cause.__context__
-    return "failing", ""
+    return None
 
 
 def _status(error: Exception) -> int | None:

@@ -75,6 +75,8 @@ class FakeServer:
         self.down_for = 0.0
         self.down_as: Fault | None = None
         """What every request meets then; None: the port is closed, and every connection."""
+        self.counts_tokens = True
+        """Whether replies say how many tokens they took."""
         self._down_until = 0.0
         self.url = ""
         self._port = port
@@ -244,7 +246,7 @@ class FakeServer:
             "created": 0,
             "model": body.get("model", "fake"),
             "choices": choices,
-            "usage": usage,
+            **({"usage": usage} if self.counts_tokens else {}),
         }
 
     def _embeddings(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -117,6 +117,20 @@ async def test_a_reply_that_cannot_be_read_is_sent_back_in_a_fence(desk_at: Call
     assert re.search(r"cannot be used: .+ Reply again, as JSON only", " ".join(found.outside.split()))
 
 
+@pytest.mark.parametrize("counts", [True, False])
+async def test_a_reply_that_does_not_say_its_tokens_costs_what_it_may_have_taken_at_most(
+    desk_at: Callable[..., AgentDesk], counts: bool
+) -> None:
+    asked = [{"role": "user", "content": "How large?"}]
+    with FakeServer(lambda request: '{"size": 3}') as server:
+        server.counts_tokens = counts
+        desk = desk_at(server)
+        assert await desk.ask(Shape, asked, role="a", iteration=1, index=0, max_tokens=500) == Shape(size=3)
+    least = len("How large?") + 500
+    spent = desk.calls.ledger.spent("tokens")
+    assert (0 < spent < 100) if counts else (least < spent < least + 500)
+
+
 def test_the_text_of_an_edit_loses_what_steers_a_terminal_and_keeps_what_words_need():
     edit = Edit(text="Mind\x1b[31m the\u202e tone\x00. \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645")
     assert edit.text == "Mind the tone. \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"

@@ -18,6 +18,7 @@ from sage_spo.tasks.example import Example
 from sage_spo.tasks.prompt import Message
 from sage_spo.tasks.targets import make_target
 from sage_spo.tests.fakes.landscape import answer, make_task
+from sage_spo.tests.fakes.server import FakeServer
 from sage_spo.traces.store import RunStore
 
 QUICK = RetryPolicy(attempts=3, timeout=0.2, deadline=5.0, base=0.001)
@@ -195,6 +196,19 @@ async def test_a_hanging_attempt_is_cut_and_tried_again(store: RunStore):
     await ev.measure(Job(SEED, TASK.search[:1]))
     assert target.calls == 2
     assert ev.scores(SEED.id, TASK.search[:1])[TASK.search[0].id] is not None
+
+
+async def test_a_reply_that_does_not_say_its_tokens_costs_what_it_may_have_taken_at_most(store: RunStore):
+    with FakeServer(lambda request: "red") as server:
+        server.counts_tokens = False
+        target = make_target("openai:fake", TASK, server.url)
+        requests = [target.request(SEED, example) for example in TASK.search[:5]]
+        least = sum(r.max_input_tokens + r.max_output_tokens for r in requests)
+        ev = Evaluator(TASK, target, PaidCalls("a", store, Ledger(Budget(tokens=2 * least)), QUICK, seed=0))
+        await ev.measure(Job(SEED, TASK.search[:5]))
+        await target.aclose()
+        assert all(request["max_tokens"] == requests[0].max_output_tokens for request in server.chats)
+    assert ev.calls.ledger.spent("tokens") == least
 
 
 def test_missing_scores_drop_out_of_a_comparison():

@@ -89,6 +89,15 @@ async def test_an_empty_account_is_an_error_of_its_own() -> None:
         await ask(server)
 
 
+async def test_where_nobody_listens_nothing_was_spent_and_the_reason_is_said() -> None:
+    with FakeServer() as server:
+        server.die()
+        with pytest.raises(TransientModelError, match=r"cannot connect to openai:fake.*: connection refused") as caught:
+            await ask(server)
+    assert caught.value.sign == "unreachable"
+    assert not caught.value.spent
+
+
 async def test_no_error_shows_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "my-very-own-secret")
     with FakeServer(key="another") as server, pytest.raises(ModelError) as caught:
