@@ -82,6 +82,11 @@ class PaidCalls:
         self._journal.update({call.key: call.iteration for call in calls if not call.missing})
         self.ledger.restore(calls, restarts=restarts, in_flight=in_flight)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether calls wait for a provider that is down."""
+        return any(outage.down for outage in self._outages.values())
+
     def begin(self, step: int) -> None:
         """Enter a step. Where it is run again after a crash, its calls are there and paid, but whether the budget
         has room for one is decided as it was the first time: as if they were still to be made."""

@@ -239,6 +239,11 @@ async def close_session(run_id: str, status: RunStatus, error: str | None = None
         await _sessions[run_id].aclose(status, None if error is None else redact(error))
 
 
+def waits_for_provider(run_id: str) -> bool:
+    """Whether calls of a run wait for a provider that is down."""
+    return run_id in _sessions and _sessions[run_id].calls.waiting
+
+
 async def open_session(run_id: str) -> Session:
     """The session of a run, made where this process has none yet.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import uuid
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from ..evaluation.outage import PATIENCE_MINUTES
 from ..graphs.optimize import build
 from ..graphs.registry import strategy as known_strategy
 from ..graphs.run_settings import RunSettings
-from ..graphs.session import close_session, hand_in
+from ..graphs.session import close_session, hand_in, waits_for_provider
 from ..graphs.state import DEFAULT_STRATEGY
 from ..models.names import check_model
 from ..settings import settings as installation
@@ -34,6 +34,9 @@ from ..traces.store import RunStore
 from .measuring import Listener, checked_concurrency, checked_patience
 from .named_runs import known_run, take_up
 from .sandbox_choice import check_sandbox
+
+LOOK_SECONDS = 0.2
+"""How often a run that can be asked to stop is looked at."""
 
 
 def optimize(
@@ -93,7 +96,8 @@ async def aoptimize(
     to wait for a provider that does not answer any more (no working time: they do not count as `minutes` of the
     budget); then ProviderDown is raised, and `resume` goes on. `options`: of the
     strategy (`candidates`, `pool`, `iterations`, …); `rules`: changes to `ValidationRules`; `task_options`: keywords of
-    `load_task`. `listener(event, fields)` is told what happens; `control` can ask the run to stop at the next step.
+    `load_task`. `listener(event, fields)` is told what happens; `control` can ask the run to stop at the next step,
+    or at once where it waits for a provider that is down: then RunInterrupted is raised, and `resume` goes on.
     """
     known_strategy(strategy)
     limits = Budget.parse(budget)
@@ -199,10 +203,11 @@ async def _drive(run_id: str, start: dict[str, Any], control: RunControl | None)
                     f"the checkpoints in {path} cannot be used: {failure}. Make the file writable, or move it "
                     "away: then a new one is made, and interrupted runs begin again (what was answered stays free)"
                 ) from failure
-            await graph.ainvoke(None if begun else start, config, control=control, durability="sync")
+            work = graph.ainvoke(None if begun else start, config, control=control, durability="sync")
+            await (work if control is None else _drained(work, control, run_id))
             status = "finished"
         except GraphDrained:
-            raise RunInterrupted(f"stopped; go on with: sage-spo resume {run_id}") from None
+            raise _stopped(run_id) from None
         except (asyncio.CancelledError, RunInterrupted):
             raise
         except Exception as failure:
@@ -216,3 +221,21 @@ async def _drive(run_id: str, start: dict[str, Any], control: RunControl | None)
     async with await RunStore.open(home) as store:
         finished = await store.run(run_id)
     return Result.model_validate(finished.result)
+
+
+async def _drained(work: Coroutine[Any, Any, Any], control: RunControl, run_id: str) -> None:
+    """Await `work`, which ends after the step in hand where `control` asks for that. It does not wait for a provider
+    that is down then: that could take as long as its patience. Raises RunInterrupted."""
+    task = asyncio.create_task(work)
+    try:
+        while not (await asyncio.wait([task], timeout=LOOK_SECONDS))[0]:
+            if control.drain_requested and waits_for_provider(run_id):
+                raise _stopped(run_id)
+        await task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def _stopped(run_id: str) -> RunInterrupted:
+    return RunInterrupted(f"stopped; go on with: sage-spo resume {run_id}")

@@ -186,7 +186,7 @@ def _watched(start: Callable[[Progress, RunControl], Awaitable[Result]], progres
 
     async def go() -> Result:
         control = RunControl()
-        with interruptible(control, progress.say, lambda: bool(progress.down)):
+        with interruptible(control, progress.say):
             return await start(progress, control)
 
     with progress:

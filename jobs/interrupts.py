@@ -15,43 +15,25 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LOOK_SECONDS = 0.2
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def interruptible(
-    control: RunControl, say: Callable[[str], None], paused: Callable[[], bool] = lambda: False
-) -> Iterator[None]:
+def interruptible(control: RunControl, say: Callable[[str], None]) -> Iterator[None]:
     """While it is open, a signal asks `control` to drain; the next one cancels the task that opened it.
 
-    Where `paused()` says that the step in hand waits for a provider that is down, or comes to wait for it, the first
-    signal is enough. `say` is told what happens. A third signal ends the process as if nobody listened. Either
-    way the run is left for `resume`.
+    `say` is told what happens. A third signal ends the process as if nobody listened. Either way the run is left for
+    `resume`.
     """
     task = asyncio.current_task()
-    looking: list[asyncio.TimerHandle] = []
-
-    def look() -> None:
-        if paused():
-            stop()
-        else:
-            looking[:] = [asyncio.get_running_loop().call_later(LOOK_SECONDS, look)]
-
-    def end_looking() -> None:
-        for timer in looking:
-            timer.cancel()
 
     def stop() -> None:
         if not control.drain_requested:
             control.request_drain("asked to stop")
-            if not paused():
-                say("stopping: the step in hand ends first, then the run stops. Again to stop at once.")
-            look()
+            say("stopping: the step in hand ends first, then the run stops. Again to stop at once.")
         elif task is not None:
             say("stopping at once")
             _let_go()
-            end_looking()
             task.cancel()
 
     _listen(stop)
@@ -59,7 +41,6 @@ def interruptible(
         yield
     finally:
         _let_go()
-        end_looking()
 
 
 def measured(measurement: Coroutine[object, object, T]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -12,16 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.runtime import RunControl
 
 import sage_spo
-from sage_spo.errors import ProviderDown
-from sage_spo.jobs.api import optimize, resume
+from sage_spo.errors import ProviderDown, RunInterrupted
+from sage_spo.jobs.api import aoptimize, aresume, optimize, resume
 from sage_spo.models.client import QuotaExhausted
 from sage_spo.tasks.load import load_task
 from sage_spo.tests.fakes.answers import rule_for
 from sage_spo.tests.fakes.faults import FAULTS, Fault, Faults
 from sage_spo.tests.fakes.server import FakeServer
 from sage_spo.traces.result import Result
+from sage_spo.traces.store import RunStore
 
 ROOT = Path(sage_spo.__file__).resolve().parent
 BUDGET = "target_calls=800"
@@ -151,6 +154,37 @@ def test_a_signal_in_an_outage_ends_the_run_at_once(home: Path):
         assert process.wait(timeout=30) == 75
         assert time.monotonic() - said < 5
         process.stderr.close()
+
+
+async def test_a_stop_from_python_in_an_outage_ends_the_run_at_once(undisturbed: dict[str, Any], home: Path):
+    control, asked = RunControl(), [0.0]
+
+    def stop() -> None:
+        asked[0] = time.monotonic()
+        control.request_drain("enough")
+
+    def listener(event: str, fields: dict[str, Any]) -> None:
+        if event == "outage":
+            asyncio.get_running_loop().call_later(0.3, stop)
+
+    with FakeServer(rule(), latency=0.01) as server:
+        server.down_at, server.down_for = 200, 600.0
+        with pytest.raises(RunInterrupted, match="go on with: sage-spo resume") as caught:
+            await aoptimize(
+                "reviews",
+                target="openai:fake",
+                base_url=server.url,
+                budget=BUDGET,
+                run="drained",
+                listener=listener,
+                control=control,
+            )
+        assert time.monotonic() - asked[0] < 3
+        assert caught.value.exit_code == 75
+        async with await RunStore.open(home) as store:
+            assert (await store.run("drained")).status == "interrupted"
+        server.revive()
+        assert story(await aresume("drained")) == undisturbed
 
 
 def test_without_credit_it_ends_at_once_and_resumes_with_what_was_found(undisturbed: dict[str, Any], home: Path):
