@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 Sign = Literal["serving", "failing", "unreachable"]
 
@@ -17,6 +17,8 @@ class SageError(Exception):
     """Base of every error raised on purpose by sage-spo."""
 
     exit_code = 1
+    best_so_far: Any = None
+    """What the run that it ended had found (`jobs.so_far.BestSoFar`); None where there was nothing, or no run."""
 
 
 class UsageError(SageError):
@@ -81,6 +83,12 @@ class ModelRefused(ModelError):
     """The provider will refuse every further call too: a key it does not accept, a model it does not know."""
 
     exit_code = 2
+
+
+class QuotaExhausted(ModelRefused):
+    """The account has no credit left; waiting does not help. With credit again the run can be resumed."""
+
+    exit_code = 1
 
 
 class BudgetExceeded(SageError):

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import uuid
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
-from ..errors import DiskFull, RunInterrupted, StoreError
+from ..errors import DiskFull, RunInterrupted, SageError, StoreError
 from ..evaluation.budget import Budget
 from ..evaluation.outage import PATIENCE_MINUTES
 from ..graphs.optimize import build
@@ -31,9 +32,12 @@ from ..traces.home import disk_full
 from ..traces.result import Result
 from ..traces.rows import Run
 from ..traces.store import RunStore
+from .ended_early import RESUMABLE
 from .measuring import Listener, checked_concurrency, checked_patience
 from .named_runs import known_run, take_up
+from .output import short_id
 from .sandbox_choice import check_sandbox
+from .so_far import best_so_far, so_far_words
 
 LOOK_SECONDS = 0.2
 """How often a run that can be asked to stop is looked at."""
@@ -58,8 +62,9 @@ def optimize(
     `run` names the run: called again under that name, an interrupted run goes on and a finished one gives its stored
     result, as long as nothing that defines the run has changed. For `more` see `aoptimize`.
 
-    Raises UsageError for what the caller can mend. A budget that cannot pay the proof and one race gives the
-    verdict `budget too small` before the first call.
+    Raises UsageError for what the caller can mend, and RunInterrupted or ModelError where the run can be resumed: what
+    it has found is their `best_so_far` (prompt and estimates, not certified), or None. A budget that cannot pay the
+    proof and one race gives the verdict `budget too small` before the first call.
     """
     return asyncio.run(
         aoptimize(task, strategy=strategy, target=target, agent=agent, budget=budget, seed=seed, run=run, **more)
@@ -187,7 +192,24 @@ def resume(run: str, **more: Any) -> Result:
 
 
 async def _drive(run_id: str, start: dict[str, Any], control: RunControl | None) -> Result:
-    """Run the graph from its last checkpoint, or from `start` where there is none, to the stored result."""
+    """The stored result of a run after its graph has run; an error that it can be resumed after says what was found."""
+    home = installation().home
+    try:
+        await _run_graph(run_id, start, control)
+    except RESUMABLE as error:
+        with suppress(SageError):  # the disk may be full, or gone
+            async with await RunStore.open(home) as store:
+                run, error.best_so_far = await store.run(run_id), await best_so_far(store, run_id)
+            error.add_note(f"Best prompt so far (best_so_far): {so_far_words(error.best_so_far)}")
+            error.add_note(f'Go on with: sage_spo.resume("{run.alias or short_id(run_id)}")')
+        raise
+    async with await RunStore.open(home) as store:
+        finished = await store.run(run_id)
+    return Result.model_validate(finished.result)
+
+
+async def _run_graph(run_id: str, start: dict[str, Any], control: RunControl | None) -> None:
+    """Run the graph from its last checkpoint, or from `start` where there is none, to its end."""
     home = installation().home
     config: RunnableConfig = {"configurable": {"thread_id": run_id}}
     status, error = "interrupted", None
@@ -218,9 +240,6 @@ async def _drive(run_id: str, start: dict[str, Any], control: RunControl | None)
             raise
         finally:
             await close_session(run_id, status, error)
-    async with await RunStore.open(home) as store:
-        finished = await store.run(run_id)
-    return Result.model_validate(finished.result)
 
 
 async def _drained(work: Coroutine[Any, Any, Any], control: RunControl, run_id: str) -> None:

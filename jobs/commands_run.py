@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from ..errors import DiskFull, ProviderDown, RunInterrupted, SageError
+from ..errors import RunInterrupted, SageError
 from ..settings import settings as installation
+from ..traces.redact import redact
+from .ended_early import RESUMABLE, Unfinished, how_to_go_on, resume_command
 from .exits import RunCrashed
 from .interrupts import interruptible
 from .options import (
@@ -42,6 +44,7 @@ from .options import (
 )
 from .output import print_json, put
 from .result_screen import result_screen
+from .so_far import BestSoFar, best_so_far, so_far_words
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -154,7 +157,7 @@ def optimize(
             call.source, run=run, task_options=call.keywords, listener=progress, control=control, **call.chosen
         )
 
-    _finish(_watched(start, Progress(asyncio.run(_spent(known.run.id)) if known else None)), json)
+    _finish(_watched(start, Progress(asyncio.run(_spent(known.run.id)) if known else None), json), json)
 
 
 def resume(
@@ -177,11 +180,14 @@ def resume(
     def start(progress: Progress, control: RunControl) -> Awaitable[Result]:
         return aresume(run, concurrency=concurrency, patience=patience, listener=progress, control=control)
 
-    _finish(_watched(start, Progress(asyncio.run(_spent(run)))), json)
+    _finish(_watched(start, Progress(asyncio.run(_spent(run))), json), json)
 
 
-def _watched(start: Callable[[Progress, RunControl], Awaitable[Result]], progress: Progress) -> Result:
-    """The result of a run, after showing its progress; signals stop it in a way that it can be resumed."""
+def _watched(start: Callable[[Progress, RunControl], Awaitable[Result]], progress: Progress, json: bool) -> Result:
+    """The result of a run, after showing its progress; signals stop it in a way that it can be resumed.
+
+    Where it does not come to its end, what it has found is told before the error is raised.
+    """
     from langgraph.runtime import RunControl
 
     async def go() -> Result:
@@ -192,21 +198,45 @@ def _watched(start: Callable[[Progress, RunControl], Awaitable[Result]], progres
     with progress:
         try:
             return asyncio.run(go())
-        except ProviderDown as down:
-            raise RunInterrupted(f"{down}. When it is back: sage-spo resume {progress.name}") from None
-        except (RunInterrupted, asyncio.CancelledError):
-            if not progress.run_id:
-                raise KeyboardInterrupt from None
-            raise RunInterrupted(f"stopped; resume with: sage-spo resume {progress.name}") from None
-        except DiskFull as error:
-            goes_on = f", then go on with: sage-spo resume {progress.name}" if progress.run_id else ""
-            raise DiskFull(f"{error}{goes_on}") from error
+        except asyncio.CancelledError:
+            error: SageError = RunInterrupted("stopped")
+            error.best_so_far = asyncio.run(_best(progress.run_id)) if progress.run_id else None
+        except RESUMABLE as failure:
+            error = failure
         except SageError:
             raise
-        except Exception as error:
+        except Exception as failure:
             if progress.run_id:
-                raise RunCrashed(progress.run_id) from error
+                raise RunCrashed(progress.run_id) from failure
             raise
+    if not progress.run_id:
+        raise KeyboardInterrupt if isinstance(error, RunInterrupted) else error
+    _tell(how_to_go_on(error, progress.name), progress, json)
+
+
+def _tell(ended: SageError, progress: Progress, json: bool) -> NoReturn:
+    """Say what a run that did not come to its end has found, and raise why."""
+    best = ended.best_so_far
+    if json:
+        document = Unfinished(
+            run_id=progress.run_id,
+            exit_code=ended.exit_code,
+            error=redact(str(ended)),
+            best_so_far=best,
+            resume=resume_command(progress.name),
+        )
+        print_json(document.model_dump(mode="json"))
+    if best is not None:
+        progress.say(f"best so far: {so_far_words(best)}. See it: sage-spo show {progress.name} --prompt")
+    raise ended
+
+
+async def _best(run_id: str) -> BestSoFar | None:
+    """What a run has found so far."""
+    from ..traces.store import RunStore
+
+    async with await RunStore.open(installation().home) as store:
+        return await best_so_far(store, run_id)
 
 
 def _finish(result: Result, json: bool) -> None:

@@ -20,10 +20,11 @@ from ..traces.store import RunStore
 from .evaluation_result import Evaluation
 from .evaluation_screen import evaluation_screen
 from .options import JsonOption, RunArgument
-from .output import print_json, printable, put
+from .output import notice, print_json, printable, put
 from .preflight_result import Preflight
 from .result_screen import result_screen
 from .run_pages import course_table, decision_json, run_json, run_name, runs_table, unfinished_page
+from .so_far import BestSoFar, best_so_far
 from .spend_table import Spent, by_iteration, by_role, spend_json, spend_table
 from .story import chapters, found_line
 from .story_page import story_page
@@ -31,7 +32,7 @@ from .story_page import story_page
 
 @dataclass(frozen=True)
 class Stored:
-    """What the store holds of a run; `spending` only of one without a result."""
+    """What the store holds of a run; `spending` and `best` (so far) only of one without a result."""
 
     run: Run
     spending: Sequence[Spending]
@@ -40,6 +41,7 @@ class Stored:
     prompts: Mapping[str, StoredPrompt]
     hypotheses: Sequence[Hypothesis]
     code_runs: Sequence[CodeRun]
+    best: BestSoFar | None
 
 
 def runs(
@@ -76,7 +78,8 @@ def show(
 ) -> None:
     """Show how a run ended, or how far it has come, and what it cost by role and by iteration.
 
-    With --prompt it prints the prompt to use and nothing else: plain text where the prompt is one system text, else
+    With --prompt it prints the prompt to use and nothing else (of a run that has not come to its end the best one so
+    far, which is not certified): plain text where the prompt is one system text, else
     a small YAML document with its components and worked examples. `evaluate --prompt` and `optimize --seed-prompt`
     read both.
 
@@ -92,7 +95,11 @@ def show(
     stored = asyncio.run(_stored(run))
     found = stored.run
     if prompt:
-        text = prompt_of(found)
+        if stored.best is not None:
+            notice(
+                f"mind: run {run_name(found)} has not come to its end; this is its best prompt so far, not certified"
+            )
+        text = prompt_of(found) if stored.best is None else _text(stored.best.prompt)
         sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
     elif json:
         document = {"schema_version": SCHEMA_VERSION, "run": run_json(found), "result": found.result}
@@ -100,6 +107,7 @@ def show(
         document["hypotheses"] = [_without_run(row) for row in stored.hypotheses]
         document["code_runs"] = [_without_run(row) for row in stored.code_runs]
         document["spend"] = spend_json(*_spend(stored))
+        document["best_so_far"] = stored.best.model_dump(mode="json") if stored.best else None
         print_json(document)
     else:
         parts = [_page(stored)]
@@ -127,7 +135,7 @@ def _page(stored: Stored) -> RenderableType:
     """What there is to see of a run, by what kind it is and how far it has come."""
     run = stored.run
     if run.result is None:
-        return unfinished_page(run, stored.spending, stored.decisions)
+        return unfinished_page(run, stored.spending, stored.decisions, stored.best)
     if run.strategy == "evaluate":
         return evaluation_screen(Evaluation.model_validate(run.result))
     if run.strategy == "preflight":
@@ -140,16 +148,20 @@ def _page(stored: Stored) -> RenderableType:
 
 def prompt_of(run: Run) -> str:
     """The prompt to use as a file holds it. Raises StoreError where the run has none yet."""
-    from ..tasks.prompt import Demo, Prompt
-    from .prompt_file import prompt_text
-
     if run.result is None:
         raise StoreError(
-            f"run {run_name(run)} has no result yet ({run.status}); go on: sage-spo resume {run_name(run)}"
+            f"run {run_name(run)} has no result yet ({run.status}), and no better prompt; "
+            f"go on: sage-spo resume {run_name(run)}"
         )
     if "prompt" not in run.result:
         raise StoreError(f"run {run_name(run)} was a {run.strategy} and has no prompt")
-    content = PromptContent.model_validate(run.result["prompt"])
+    return _text(PromptContent.model_validate(run.result["prompt"]))
+
+
+def _text(content: PromptContent) -> str:
+    from ..tasks.prompt import Demo, Prompt
+    from .prompt_file import prompt_text
+
     demos = tuple(Demo.model_validate(demo) for demo in content.demos)
     return prompt_text(Prompt(components=content.components, demos=demos))
 
@@ -170,4 +182,5 @@ async def _stored(name: str) -> Stored:
             await store.prompts(run.id),
             await store.hypotheses(run.id),
             await store.code_runs(run.id),
+            None if run.result else await best_so_far(store, run.id),
         )

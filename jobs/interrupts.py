@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from ..errors import ProviderDown, RunInterrupted
+from ..errors import ProviderDown, QuotaExhausted, RunInterrupted
 
 if TYPE_CHECKING:
     from langgraph.runtime import RunControl
@@ -59,6 +59,8 @@ def measured(measurement: Coroutine[object, object, T]) -> T:
         return asyncio.run(go())
     except ProviderDown as down:
         raise RunInterrupted(f"{down}. The same command goes on, and what was answered is free") from None
+    except QuotaExhausted as error:
+        raise QuotaExhausted(f"{error}. Then the same command goes on, and what was answered is free") from None
     except asyncio.CancelledError:
         raise RunInterrupted("stopped; the same command goes on, and what was answered is free") from None
 

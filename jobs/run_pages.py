@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ..traces.rows import Decision, Run, Spending, StoredPrompt
 from .output import add, counted, facts, listing, one_line, printable, short_id
+from .so_far import BestSoFar, so_far_words
 
 DAY = 86_400
 _SUMMED_UP = {"screened out": False, "not measured": True}
@@ -64,7 +65,9 @@ def _when(then: float) -> str:
     return time.strftime("%Y-%m-%d", time.localtime(then))
 
 
-def unfinished_page(run: Run, spending: Sequence[Spending], decisions: Sequence[Decision]) -> RenderableType:
+def unfinished_page(
+    run: Run, spending: Sequence[Spending], decisions: Sequence[Decision], best: BestSoFar | None
+) -> RenderableType:
     """How far a run without a result has come, and how to go on."""
     table = facts()
     add(table, "Run", f"{run_name(run)} · {run.task} · {run.strategy} · {run.status}")
@@ -77,6 +80,9 @@ def unfinished_page(run: Run, spending: Sequence[Spending], decisions: Sequence[
     )
     calls, tokens = sum(s.calls for s in spending), sum(s.input_tokens + s.output_tokens for s in spending)
     add(table, "Cost", f"{calls:,} calls, {tokens:,} tokens, ${sum(s.usd for s in spending):.4f}")
+    if best is not None:
+        add(table, "Best so far", so_far_words(best))
+        add(table, "See it", f"sage-spo show {run_name(run)} --prompt")
     if run.error:
         add(table, "Error", one_line(run.error, None))
     if run.strategy not in ("evaluate", "preflight"):

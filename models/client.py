@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp.helpers import get_env_proxy_for_url
 from yarl import URL
 
-from ..errors import ModelError, ModelRefused, Sign, TransientModelError
+from ..errors import ModelError, ModelRefused, QuotaExhausted, Sign, TransientModelError
 from ..traces.redact import REDACTED, redact
 from .rate_limit import RateLimit, retry_after
 from .wire import from_json, to_json
@@ -33,12 +33,6 @@ UNREACHABLE_STATUS = {502, 503, 504}
 MAYBE_SPENT_STATUS = {408, 502, 504, 524}
 QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "credit_balance_too_low"}
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-
-
-class QuotaExhausted(ModelRefused):
-    """The account has no credit left; waiting does not help."""
-
-    exit_code = 1
 
 
 class ChatClient:
@@ -154,7 +148,7 @@ class ChatClient:
         text = self._safe(str(said))
         where = f"{self._shown} answered {status}"
         if QUOTA_CODES & {str(fields.get("code")), str(fields.get("type"))} or status == 402:
-            return QuotaExhausted(f"the account at {self._shown} has no credit left; top it up, then resume ({text})")
+            return QuotaExhausted(f"the account at {self._shown} has no credit left: top it up ({text})")
         if status in TRANSIENT_STATUS or status >= 500:
             return TransientModelError(
                 f"{where}: {text}",

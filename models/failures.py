@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import ModelError, ModelRefused, TransientModelError
+from ..errors import ModelError, ModelRefused, QuotaExhausted, TransientModelError
 from ..traces.redact import redact
-from .client import MAYBE_SPENT_STATUS, OVERLOADED_STATUS, QUOTA_CODES, TRANSIENT_STATUS, QuotaExhausted, sign_of
+from .client import MAYBE_SPENT_STATUS, OVERLOADED_STATUS, QUOTA_CODES, TRANSIENT_STATUS, sign_of
 from .rate_limit import retry_after
 
 SHOWN_CHARACTERS = 400
@@ -27,7 +27,7 @@ def model_error(error: Exception, name: str) -> ModelError:
     text = " ".join(redact(str(error)).split())[:SHOWN_CHARACTERS]
     message = f"{name}: {text or type(error).__name__}"
     if str(getattr(error, "code", "")) in QUOTA_CODES or status == 402:
-        return QuotaExhausted(f"{name}: the account has no credit left; top it up, then resume ({text})")
+        return QuotaExhausted(f"{name}: the account has no credit left: top it up ({text})")
     if status is not None:
         if status in TRANSIENT_STATUS or status >= 500:
             wish = retry_after(_headers(error))

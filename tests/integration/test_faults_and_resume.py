@@ -190,7 +190,7 @@ async def test_a_stop_from_python_in_an_outage_ends_the_run_at_once(undisturbed:
 def test_without_credit_it_ends_at_once_and_resumes_with_what_was_found(undisturbed: dict[str, Any], home: Path):
     with FakeServer(rule(), latency=0.01) as server:
         server.down_at, server.down_for, server.down_as = 300, 600.0, "quota"
-        with pytest.raises(QuotaExhausted, match="no credit left; top it up, then resume"):
+        with pytest.raises(QuotaExhausted, match="no credit left: top it up"):
             optimize("reviews", target="openai:fake", base_url=server.url, budget=BUDGET, run="poor")
         assert len(server.log) < 300 + 60
     with FakeServer(rule(), port=int(server.url.split(":")[2].split("/")[0])):

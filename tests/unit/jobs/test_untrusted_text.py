@@ -22,6 +22,7 @@ from sage_spo.jobs.preflight_screen import preflight_screen
 from sage_spo.jobs.progress import Counting, Progress
 from sage_spo.jobs.result_screen import result_screen
 from sage_spo.jobs.run_pages import course_table, runs_table, unfinished_page
+from sage_spo.jobs.so_far import BestSoFar
 from sage_spo.jobs.story import chapters
 from sage_spo.jobs.story_page import story_page
 from sage_spo.settings import settings as installation
@@ -163,7 +164,7 @@ SPENDING = Spending("target", 1, 1, 1, 0.0)
         evaluation_screen(evaluation()),
         preflight_screen(preflight()),
         runs_table([STORED]),
-        unfinished_page(STORED, [SPENDING], DECISIONS),
+        unfinished_page(STORED, [SPENDING], DECISIONS, BestSoFar(prompt=PROMPT, estimate=0.7, seed_estimate=0.5, n=9)),
         course_table(DECISIONS, PROMPTS),
         story_page(chapters([SUPPOSED], [CODE], DECISIONS, PROMPTS), "x", everything=True),
     ],
