@@ -234,13 +234,13 @@ class _Running:
         if ended.code == 0:
             state: State = "done"
         elif ended.code == INTERRUPTED or (ended.code < 0 and self._stopping.asked):
-            state, error = "interrupted", ""
+            state, error = "interrupted", "" if self._stopping.asked else ended.last
         else:
             state = "failed"
         if state == "failed" and not error and run is not None and run.error:
             error = run.error
         self._states[job.name], self._codes[job.name] = state, ended.code
-        self._errors[job.name] = error if state == "failed" else ""
+        self._errors[job.name] = error if state != "done" else ""
         self._kept[job.name] = kept.model_copy(update={"code": ended.code, "error": self._errors[job.name]})
         self._say(f"{job.name}: {state}" + (f", {error}" if error else ""))
 

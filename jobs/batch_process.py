@@ -16,10 +16,12 @@ LONGEST_LINE = 2**22
 
 @dataclass(frozen=True)
 class Ended:
-    """How a job's process ended: its exit code (negative: the signal that killed it) and its error line, if any."""
+    """How a job's process ended: its exit code (negative: the signal that killed it), its error line, if any, and the
+    last line it said."""
 
     code: int
     error: str = ""
+    last: str = ""
 
 
 class JobProcess:
@@ -47,12 +49,12 @@ class JobProcess:
         )
         if self._stops:
             self.stop()
-        error = ""
+        error = line = ""
         try:
             async for line in self._lines(process):
                 error = line.removeprefix("error: ") if line.startswith("error: ") else error
                 self._say(line)
-            return Ended(await process.wait(), error)
+            return Ended(await process.wait(), error, line.removeprefix("error: "))
         except asyncio.CancelledError:
             with suppress(ProcessLookupError):
                 process.kill()

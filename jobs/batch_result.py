@@ -17,7 +17,7 @@ class JobOutcome(BaseModel):
     """How one job stands. Scores are of the test split (kind optimize) or of the split measured (kind evaluate).
 
     `exit_code` is that of the job's command; None where it did not run. `limits`: what it might spend. `error`: why
-    it failed or was skipped.
+    it failed or was skipped, or was interrupted where nobody asked for that (a provider that is down, a full disk).
     """
 
     model_config = ConfigDict(frozen=True)

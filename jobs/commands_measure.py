@@ -18,6 +18,7 @@ from .options import (
     CertifyOption,
     ConcurrencyOption,
     DataOption,
+    DryRunOption,
     ExpectedOption,
     InputOption,
     JsonOption,
@@ -59,6 +60,7 @@ def evaluate(
     ask_above: AskAboveOption = 1.0,
     concurrency: ConcurrencyOption = None,
     patience: PatienceOption = 10.0,
+    dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
     """Measure a prompt: score, 95 % interval, by label, failures.
@@ -68,6 +70,7 @@ def evaluate(
       sage-spo evaluate headlines --prompt prompt.md
       sage-spo evaluate task.yaml --prompt prompt.md --target openai:gpt-4.1-mini
       sage-spo evaluate headlines --prompt prompt.md --split test
+      sage-spo evaluate task.yaml --target openai:gpt-4.1-mini --dry-run
 
     Looking at the test split uses it up: each look weakens what later runs can prove on it.
     """
@@ -89,6 +92,16 @@ def evaluate(
     loaded = load_task(source, **keywords)
     parts = split_parts(loaded, split)
     chosen = chosen_prompt(loaded, prompt)
+    if dry_run:
+        from .dry_measurement import dry_measurement, dry_measurement_screen
+
+        how = {"split": split, "target": target, "base_url": base_url, "budget": budget, "run": run}
+        dry = asyncio.run(dry_measurement(loaded, chosen, **how))
+        if json:
+            print_json(dry.model_dump(mode="json"))
+        else:
+            put(dry_measurement_screen(dry))
+        return
     jobs = [(chosen, example) for _, examples in parts for example in examples]
     ask_for_calls(loaded, jobs, target, base_url, ask_above=ask_above, yes=yes)
     if split in ("test", "all"):

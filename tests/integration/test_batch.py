@@ -193,6 +193,28 @@ def test_sigterm_ends_it_after_the_steps_in_hand_with_75_and_a_call_goes_on(
     assert document(path, capsys)["exit_code"] == 0
 
 
+def test_a_provider_that_is_down_longer_than_a_jobs_patience_interrupts_it_and_the_next_call_goes_on(
+    server: FakeServer, write: Any, capsys: Captured
+) -> None:
+    path = write("""
+jobs:
+  - {name: look, kind: evaluate, task: reviews, split: holdout, patience: 0.02}
+""")
+    server.latency, server.down_at, server.down_for = 0.05, 40, 600.0
+    assert main(["batch", str(path)]) == 75
+    said = capsys.readouterr()
+    assert "jobs: 1 interrupted" in said.out
+    assert "look: openai:fake" in said.out
+    assert "has not answered for" in " ".join(said.out.split())
+    assert "look: interrupted, openai:fake" in said.err
+    assert "Traceback" not in said.err
+    asked = len(server.log)
+    server.revive()
+    outcome = document(path, capsys)
+    assert (outcome["jobs"][0]["state"], outcome["jobs"][0]["error"]) == ("done", "")
+    assert len(server.log) - asked <= 80 - 20
+
+
 def test_a_second_call_at_the_same_time_is_refused_or_waits(server: FakeServer, write: Any, capsys: Captured) -> None:
     path = write(LOOKS)
     server.latency = 0.3

@@ -248,6 +248,35 @@ def test_a_measurement_that_is_stopped_keeps_its_answers(server: FakeServer, cap
     assert max(server.counts.values()) <= 2
 
 
+def test_a_measurement_whose_provider_is_down_longer_than_its_patience_can_be_given_again(
+    server: FakeServer, capsys: Captured
+) -> None:
+    call = f"evaluate reviews --split search --target openai:fake --base-url {server.url} --run look"
+    server.latency, server.down_at, server.down_for = 0.01, 90, 600.0
+    out, err = said(f"{call} --patience 0.02", capsys, 75)
+    assert out == ""
+    [paused, ended] = err.splitlines()[1:]
+    assert "openai:fake" in paused
+    assert "does not answer since" in paused
+    assert "waiting, at most 1 s: --patience" in paused
+    assert "has not answered for" in ended
+    assert ended.endswith("The same command goes on, and what was answered is free")
+    asked = len(server.log)
+    server.revive()
+    found = document(call, capsys)
+    assert (found["n"], found["missing"]) == (200, 0)
+    assert len(server.log) - asked <= 200 - 40
+    listed = document("runs", capsys)["runs"]
+    assert [(run["alias"], run["status"]) for run in listed] == [("look", "finished")]
+
+
+def test_a_provider_that_never_answered_is_called_so(server: FakeServer, capsys: Captured) -> None:
+    server.die()
+    _, err = said(f"evaluate reviews --target openai:fake --base-url {server.url} --patience 0.02", capsys, 75)
+    assert "has never answered this run" in err
+    assert "is the address right?" in err
+
+
 def test_before_much_money_is_spent_it_asks(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
     screen, terminal = pty.openpty()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +31,51 @@ def test_a_dry_run_asks_and_stores_nothing(capsys: Captured) -> None:
         assert server.log == []
     assert main(["runs", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["runs"] == []
+
+
+def test_a_dry_measurement_asks_and_stores_nothing(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FakeServer(rule()) as server:
+        call = f"evaluate reviews --split all --target openai:fake --base-url {server.url} --dry-run"
+        assert main([*call.split(), "--json"]) == 0
+        said = json.loads(capsys.readouterr().out)
+        assert said["sizes"] == {"search": 200, "holdout": 80, "test": 120}
+        assert said["most_calls"] == {"target": 400}
+        assert (said["most_usd"], said["state"], said["test_uses"]) == (None, "new", 0)
+        prices = tmp_path / "prices.yaml"
+        prices.write_text('prices: {"openai:fake": [1000, 1000]}')
+        monkeypatch.setenv("SAGE_PRICES", str(prices))
+        assert main([*call.split(), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["most_usd"] == pytest.approx(said["most_tokens"] / 1000)
+        assert main([*call.split(), "--json", "--budget", "usd=2,tokens=999"]) == 0
+        limited = json.loads(capsys.readouterr().out)
+        assert (limited["most_usd"], limited["most_tokens"]) == (2, 999)
+        assert main(call.split()) == 0
+        shown = capsys.readouterr().out
+        assert "at most 400 target" in shown
+        assert "use 1 of the test split" in shown
+        assert main([*call.split(), "--budget", "target_calls=90"]) == 3
+        assert main(call.replace("all", "tset").split()) == 2
+        assert server.log == []
+        assert json_runs(capsys) == []
+
+        # What it says at most is no less than what it takes.
+        assert main([*call.replace("--dry-run", "--yes").split(), "--run", "one"]) == 0
+        assert len(server.log) == 400
+        capsys.readouterr()
+        assert main([*call.split(), "--json", "--run", "one"]) == 0
+        done = json.loads(capsys.readouterr().out)
+        assert (done["state"], done["test_uses"]) == ("finished", 1)
+    [run] = json_runs(capsys)
+    assert 0 < run["result"]["spend"]["spent"]["tokens"] <= said["most_tokens"]
+
+
+def json_runs(capsys: Captured) -> list[dict[str, Any]]:
+    """The stored runs."""
+    capsys.readouterr()
+    assert main(["runs", "--json"]) == 0
+    return json.loads(capsys.readouterr().out)["runs"]
 
 
 def test_show_gives_the_cost_by_role_and_by_iteration(capsys: Captured) -> None:

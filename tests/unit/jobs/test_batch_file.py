@@ -85,6 +85,7 @@ MISTAKES = [
     ("no such file", f"{JOBS}  - {{name: a, task: x/task.yaml}}\n", ["line 3", "job 'a'", "x/task.yaml"]),
     ("no such kind", f"{JOBS}  - {{name: a, task: reviews, kind: optimise}}\n", ["job 'a'", "Did you mean 'optimize'"]),
     ("unknown option", f"{JOBS}  - {{name: a, task: reviews, sede: 1}}\n", ["job 'a'", "Did you mean 'seed'"]),
+    ("dry run", f"{JOBS}  - {{name: a, task: reviews, dry_run: true}}\n", ["job 'a'", "unknown field 'dry_run'"]),
     (
         "option of another kind",
         f"{JOBS}  - {{name: a, task: reviews, split: test}}\n",
