@@ -114,7 +114,7 @@ def optimize(
 
     Ctrl-C ends the run after the step in hand; `sage-spo resume RUN` goes on, and so does the same command where it
     named the run with --run. Exit codes: 0 improved or honestly unchanged, 1 failure, 2 wrong usage, 3 budget too
-    small, 75 interrupted.
+    small, 75 interrupted: by you, by a provider that was down for longer than --patience, by a full disk.
     """
     from .api import aoptimize
     from .before import agree_on_cost, survey

@@ -41,8 +41,8 @@ def schedule(
       sage-spo schedule schedules.yaml --list
       sage-spo schedule schedules.yaml --once
 
-    SIGTERM ends it after the steps in hand. Exit codes: 0 stopped or nothing wrong, 1 a job failed (--once), 2 the
-    file cannot be used, 75 a fire was interrupted, or another process keeps the same schedules.
+    SIGTERM ends it after the steps in hand. Exit codes: 0 stopped or nothing wrong, 2 the file cannot be used, 75 a
+    fire was interrupted, or another process keeps the same schedules; with --once else the worst of its batches.
     """
     from .schedule_file import read_schedules
 

@@ -108,6 +108,17 @@ def test_a_tenth_of_all_attempts_failing_in_every_way_changes_nothing(undisturbe
     assert result.spend["by_role"]["target"]["missing"] == 0
 
 
+def test_stragglers_are_cut_and_asked_again_and_change_nothing(undisturbed: dict[str, Any]):
+    began = time.monotonic()
+    with FakeServer(rule(), Faults({"hang": 0.05}, at_most=2)) as server:
+        result = optimize("reviews", target="openai:fake", base_url=server.url, budget=BUDGET, timeout=0.3)
+        hung = sum(entry.fault == "hang" for entry in server.log)
+    assert hung > 20
+    assert time.monotonic() - began < 60, "nobody cut them"
+    assert story(result) == undisturbed
+    assert result.spend["by_role"]["target"]["missing"] == 0
+
+
 def test_a_server_that_dies_and_comes_back_pauses_the_run_and_changes_nothing(undisturbed: dict[str, Any]):
     heard: list[str] = []
     with FakeServer(rule(), latency=0.01) as server:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import pytest
 import typer
 
-from sage_spo.errors import BudgetTooSmall, ModelError, RunInterrupted, TaskError
-from sage_spo.jobs.exits import RunCrashed, ended
+import sage_spo
+from sage_spo.errors import BudgetTooSmall, ModelError, RunInterrupted, SageError, TaskError
+from sage_spo.jobs.exits import INTERRUPTED, RunCrashed, ended
 
 KEY = "sk-abcdefgh12345678"
 
@@ -73,6 +75,15 @@ def test_with_sage_debug_errors_are_raised(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("SAGE_DEBUG", "1")
     with pytest.raises(RuntimeError):
         ended(raising(RuntimeError("odd")))
+
+
+def test_the_readme_names_every_exit_code() -> None:
+    def codes(kind: type[SageError]) -> set[int]:
+        return {kind.exit_code}.union(*map(codes, kind.__subclasses__()))
+
+    table = (Path(sage_spo.__file__).parent / "README.md").read_text()
+    named = {int(code) for code in re.findall(r"^\| (\d+) \| ", table, re.MULTILINE)}
+    assert named == codes(SageError) | {0, INTERRUPTED}
 
 
 def test_a_command_that_returns_a_code_ends_with_it() -> None:
