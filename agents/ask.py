@@ -15,10 +15,11 @@ from jinja2.runtime import Context
 from pydantic import BaseModel, ValidationError
 
 from ..evaluation.concurrency import Concurrency
-from ..evaluation.paid_calls import PaidCalls, PaidRequest
+from ..evaluation.paid_call import PaidRequest
+from ..evaluation.paid_calls import PaidCalls
 from ..sandbox.text import clean
 from ..seeding import digest
-from ..traces.rows import Answer
+from ..tasks.target import Output, Usage
 
 if TYPE_CHECKING:  # importing it takes seconds, and a run without an agent model does not need it
     from ..models.agent import AgentModel
@@ -92,14 +93,12 @@ class AgentDesk:
         max_tokens: int,
         temperature: float,
     ) -> str | None:
-        key = digest(self.calls.run_id, "agent", *place)
-
-        async def send() -> Answer:
+        async def send(_draw: int) -> Output:
             reply = await self.model.complete(messages, schema=schema, max_tokens=max_tokens, temperature=temperature)
-            return Answer(key, reply.text, reply.input_tokens, reply.output_tokens, reply.latency)
+            return Output(reply.text, Usage(reply.input_tokens, reply.output_tokens), reply.latency)
 
         request = PaidRequest(
-            key=key,
+            key=digest(self.calls.run_id, "agent", *place),
             send=send,
             max_input_tokens=sum(len(m["content"].encode()) + 16 for m in messages)
             + len(json.dumps(schema.model_json_schema())),

@@ -71,10 +71,12 @@ def calls(url: str, calls: int, in_flight: int) -> dict[str, float]:
     from sage_spo.evaluation.evaluator import Evaluator, Job
     from sage_spo.evaluation.ledger import Ledger
     from sage_spo.evaluation.paid_calls import PaidCalls
+    from sage_spo.jobs.cli import collect_less
     from sage_spo.models.retry import RetryPolicy
     from sage_spo.tasks.targets import make_target
     from sage_spo.traces.store import RunStore
 
+    collect_less()  # as every command does
     of = task(calls)
     budget = Budget(target_calls=calls, tokens=10**9)
 

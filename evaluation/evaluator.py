@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -10,12 +10,13 @@ from ..errors import BudgetExceeded, ModelError
 from ..seeding import digest
 from ..tasks.example import Example, Score
 from ..tasks.prompt import Prompt
-from ..tasks.target import Output, Target, rate_limit_of
+from ..tasks.target import Target, rate_limit_of
 from ..tasks.task import SplitName, Task
 from ..traces.rows import Answer, Record
 from .concurrency import Concurrency
 from .ledger import Role
-from .paid_calls import PaidCalls, PaidRequest
+from .paid_call import PaidRequest
+from .paid_calls import PaidCalls
 
 Scores = Mapping[str, float | None]
 """Score by example id; None where it is missing."""
@@ -47,8 +48,6 @@ class Evaluator:
     """Separates caches on purpose (the arms of a comparison); empty for the cache that all runs share."""
     step: int = 0
     _records: dict[str, dict[tuple[str, int], Record]] = field(default_factory=dict)
-    _prepared: dict[tuple[str, str, int, Role], PaidRequest] = field(default_factory=dict)
-    """Requests that this step asked the price of, by prompt, example, repeat and role, until they are sent."""
 
     def __post_init__(self) -> None:
         self.limit = Concurrency(self.target.concurrency)
@@ -61,7 +60,6 @@ class Evaluator:
     def begin(self, step: int) -> None:
         """Enter a step of the run: forget records of this and later steps (see the class)."""
         self.step = step
-        self._prepared.clear()
         self.calls.begin(step)
         for prompt_id, records in self._records.items():
             self._records[prompt_id] = {key: r for key, r in records.items() if r.step < step}
@@ -120,11 +118,9 @@ class Evaluator:
 
     def affordable(self, *jobs: Job, role: Role = "target") -> bool:
         """Whether all the jobs fit the budget now; what the run has already is free."""
-        wanted = [self._requests(job, role) for job in jobs]
-        for job, requests in zip(jobs, wanted, strict=True):
-            for example, request in zip(job.examples, requests, strict=True):
-                self._prepared[job.prompt.id, example.id, job.repeat, role] = request
-        return self._fitting(wanted, role) == len(jobs)
+        if self.calls.room_for_new(role, sum(len(job.examples) for job in jobs)):
+            return True  # even if none of it were known
+        return self._fitting([self._requests(job, role) for job in jobs], role) == len(jobs)
 
     def _fitting(self, wanted: Sequence[Sequence[PaidRequest]], role: Role) -> int:
         return self.calls.fitting(role, ([request.key for request in requests] for requests in wanted))
@@ -139,20 +135,17 @@ class Evaluator:
         rate_limit = rate_limit_of(target)
         found: list[PaidRequest] = []
         for example in job.examples:
-            if prepared := self._prepared.get((job.prompt.id, example.id, job.repeat, role)):
-                found.append(prepared)
-                continue
             request = target.request(job.prompt, example)
             key = digest(request.fingerprint, job.repeat, stream, scope)
             # A stochastic target draws from what identifies the call, so that streams and repeats are independent.
             draw = int(key[:7], 16) if stochastic else job.repeat
-            send = request.send or partial(target, job.prompt, example)
             found.append(
                 PaidRequest(
                     key,
-                    partial(_answer, key, send, draw),
+                    request.send or partial(target, job.prompt, example),
                     request.max_input_tokens,
                     request.max_output_tokens,
+                    draw,
                     target.price,
                     rate_limit,
                 )
@@ -188,16 +181,3 @@ def paired_differences(candidate: Scores, champion: Scores) -> list[float]:
     """candidate - champion on the examples that both have, in the candidate's order; missing ones drop out."""
     pairs = ((score, champion.get(i)) for i, score in candidate.items())
     return [a - b for a, b in pairs if a is not None and b is not None]
-
-
-async def _answer(key: str, send: Callable[[int], Awaitable[Output]], draw: int) -> Answer:
-    output = await send(draw)
-    return Answer(
-        key,
-        output.text,
-        output.usage.input_tokens,
-        output.usage.output_tokens,
-        output.latency,
-        output.label_logprobs,
-        output.decoding,
-    )

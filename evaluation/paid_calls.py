@@ -10,38 +10,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from ..errors import ModelError, ModelRefused, RunInterrupted, TransientModelError
-from ..models.rate_limit import RateLimit
-from ..models.retry import RetryPolicy, call_with_retries
-from ..seeding import generator
+from ..errors import ModelError, ModelRefused, RunInterrupted
+from ..models.retry import RetryPolicy
 from ..traces.redact import redact
 from ..traces.rows import Answer, Call
 from ..traces.store import RunStore
 from .concurrency import Concurrency
-from .ledger import Charge, Ledger, Role
-from .outage import PATIENCE_MINUTES, Outage, Paused
+from .ledger import Ledger, Role
+from .outage import PATIENCE_MINUTES, Outage
+from .paid_call import Block, Jitter, PaidCall, PaidRequest
 
 GRACE_SECONDS = 2.0
 """How long calls under way may still take where no further one makes sense: what is answered by then is kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class PaidRequest:
-    """One logical call. `send` makes one attempt and returns its answer under `key`; it never retries."""
-
-    key: str
-    send: Callable[[], Awaitable[Answer]]
-    max_input_tokens: int
-    max_output_tokens: int
-    price: tuple[float, float] | None = None
-    rate_limit: RateLimit | None = None
-    """What the account that it goes to allows."""
 
 
 @dataclass
@@ -137,7 +121,8 @@ class PaidCalls:
                 if (known := answers.get(key)) is not None:
                     self._done(Call(self.run_id, key, role, iteration, 0, 0, 0.0, 0, True, False), known)
             to_send = deque(by_key[key] for key in fresh if key not in answers)
-            await self._send_all(to_send, answers, role, iteration, limit, self._outage(of))
+            if to_send:
+                await self._send_all(to_send, answers, self._block(role, iteration, limit, of, len(to_send)))
         finally:
             for key in fresh:
                 if waited_for := self._under_way.pop(key, None):
@@ -152,33 +137,22 @@ class PaidCalls:
             answers[key] = again[0] if lost else other.result()
         return [answers.get(request.key) for request in requests]
 
-    async def _send_all(
-        self,
-        to_send: deque[PaidRequest],
-        answers: dict[str, Answer | None],
-        role: Role,
-        iteration: int,
-        limit: Concurrency,
-        outage: Outage,
-    ) -> None:
+    async def _send_all(self, to_send: deque[PaidRequest], answers: dict[str, Answer | None], block: Block) -> None:
         """Work off the queue into `answers`. Where a call must not be made or refused, no further one is begun."""
-        witnesses = min(len(to_send), limit.most)
 
         async def work() -> None:
             while to_send:
-                async with limit:
+                async with block.limit:
                     if not to_send:
                         return
                     request = to_send.popleft()
                     try:
-                        answers[request.key] = await self._pay(request, role, iteration, limit, outage, witnesses)
+                        answers[request.key] = await self._pay(request, block)
                     except BaseException:
                         to_send.clear()
                         raise
 
-        workers = [asyncio.create_task(work()) for _ in range(witnesses)]
-        if not workers:
-            return
+        workers = [asyncio.create_task(work()) for _ in range(block.witnesses)]
         try:
             done, under_way = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
             if under_way:
@@ -192,6 +166,20 @@ class PaidCalls:
         for worker in sorted(workers, key=asyncio.Task.cancelled):
             worker.result()
 
+    def _block(self, role: Role, iteration: int, limit: Concurrency, of: str, calls: int) -> Block:
+        return Block(
+            run_id=self.run_id,
+            role=role,
+            iteration=iteration,
+            ledger=self.ledger,
+            limit=limit,
+            outage=self._outage(of),
+            policy=self.policy,
+            seed=self.seed,
+            on_wait=self.on_wait,
+            witnesses=min(calls, limit.most),
+        )
+
     def _outage(self, of: str) -> Outage:
         if of not in self._outages:
 
@@ -200,96 +188,22 @@ class PaidCalls:
                 self.on_outage(event, fields)
 
             self._outages[of] = Outage(
-                of, self.patience, rng=_Jitter(self.seed, of), known=bool(self._journal), on_change=changed
+                of, self.patience, rng=Jitter(self.seed, of), known=bool(self._journal), on_change=changed
             )
         return self._outages[of]
 
-    async def _pay(
-        self,
-        request: PaidRequest,
-        role: Role,
-        iteration: int,
-        limit: Concurrency,
-        outage: Outage,
-        witnesses: int,
-    ) -> Answer | None:
-        """Make one call, in as many attempts as it takes, and write down what came of it."""
-        charges: list[Charge] = []
-        rate_limit, bound = request.rate_limit, request.max_input_tokens + request.max_output_tokens
-
-        async def admit() -> None:
-            if outage.down:
-                await outage.ready(request.key)
-            charge = Charge(request.max_input_tokens, request.max_output_tokens, request.price)
-            if rate_limit is not None:
-                await rate_limit.wait_for_room(bound, self.on_wait)
-            await self.ledger.reserve(role, charge)
-            charges.append(charge)
-
-        async def attempt() -> Answer:
-            charge = charges[-1]
-            if rate_limit is not None:
-                rate_limit.begin(bound)
-            try:
-                answer = await request.send() if not outage.down else await probe()
-                charge.settle(answer.input_tokens, answer.output_tokens)
-                outage.answered()
-                return answer
-            except ModelError as error:
-                transient = isinstance(error, TransientModelError)
-                if not (transient and error.spent):
-                    charge.settle_unused()
-                if not transient:
-                    outage.answered()
-                raise
-            finally:
-                self.ledger.book(role, charge)
-                if rate_limit is not None:
-                    rate_limit.end(bound)
-
-        async def probe() -> Answer:
-            async with asyncio.timeout(outage.probe_seconds(request.key)):
-                return await request.send()
-
-        def failed(error: TransientModelError | TimeoutError) -> None:
-            if isinstance(error, TimeoutError) or error.overloaded:
-                limit.overloaded()
-            outage.failed(request.key, error, witnesses)
-
-        answer: Answer | None = None
-        again = True
-        while again:
-            again = False
-            try:
-                answer = await call_with_retries(
-                    attempt, self.policy, rng=_Jitter(self.seed, request.key), admit=admit, on_failure=failed
-                )
-                limit.answered(answer.latency)
-                self.store.add(answer)
-            except Paused:
-                again = True
-            except ModelRefused:
-                raise
-            except ModelError as error:
-                self.trouble = redact(str(error))
-                self.on_trouble(self.trouble)
-            finally:
-                outage.leave(request.key)
-        self._done(
-            Call(
-                self.run_id,
-                request.key,
-                role,
-                iteration,
-                sum(c.input_tokens for c in charges),
-                sum(c.output_tokens for c in charges),
-                sum(c.usd for c in charges),
-                len(charges),
-                False,
-                answer is None,
-            ),
-            answer,
-        )
+    async def _pay(self, request: PaidRequest, block: Block) -> Answer | None:
+        """Make one call and write down what came of it."""
+        call, answer = PaidCall(request, block), None
+        try:
+            answer = await call.answer()
+            self.store.add(answer)
+        except ModelRefused:
+            raise
+        except ModelError as error:
+            self.trouble = redact(str(error))
+            self.on_trouble(self.trouble)
+        self._done(call.journal(missing=answer is None), answer)
         return answer
 
     def _done(self, call: Call, answer: Answer | None) -> None:
@@ -309,17 +223,3 @@ class PaidCalls:
         if waited_for is None:
             waited_for = self._under_way[key] = asyncio.get_running_loop().create_future()
         return waited_for
-
-
-@dataclass(frozen=True, slots=True)
-class _Jitter:
-    """A call's own random draws; its generator is made when a call is retried, which is seldom."""
-
-    seed: int
-    key: str
-    _made: list[np.random.Generator] = field(default_factory=list)
-
-    def random(self) -> float:
-        if not self._made:
-            self._made.append(generator(self.seed, "retry", self.key))
-        return float(self._made[0].random())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -54,8 +55,20 @@ for command in (optimize, resume, runs, show, evaluate, preflight, batch, schedu
     app.command()(command)
 
 
+YOUNG_OBJECTS = 20_000
+"""New objects between two looks of the garbage collector."""
+
+
+def collect_less() -> None:
+    """Spare the garbage collector, in a process of our own, what is there to stay: what is imported, and a run's
+    records, which come by the thousand and are no garbage. With Python's own setting it takes half of the time."""
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 20)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code (see `exits`)."""
+    collect_less()
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
 
     def command() -> object:
