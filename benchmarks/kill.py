@@ -33,7 +33,7 @@ from sage_spo.tests.fakes.answers import rule_for
 from sage_spo.tests.fakes.causes import FIX, PHONE, answering, failing_for, tickets, written
 from sage_spo.tests.fakes.faults import Fault
 from sage_spo.tests.fakes.server import FakeServer
-from sage_spo.tests.unit.sandbox.processes import alive, descendants, eventually
+from sage_spo.tests.processes import alive, descendants, eventually
 from sage_spo.traces.result import Result
 from sage_spo.traces.store import RunStore
 

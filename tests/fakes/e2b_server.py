@@ -28,6 +28,8 @@ from typing import Any, Literal
 
 from aiohttp import web
 
+from sage_spo.tests.processes import descendants
+
 KEY = "e2b_0123456789abcdef0123456789abcdef01234567"
 ENVD = "0.6.5"
 
@@ -294,20 +296,7 @@ async def _stop(machine: Machine) -> None:
     """End a sandbox and all its processes."""
     machine.ended = machine.ended or time.monotonic()
     if machine.kernel is not None:
-        for pid in _family(machine.kernel.pid):
+        for pid in (machine.kernel.pid, *descendants(machine.kernel.pid)):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         await asyncio.to_thread(machine.kernel.wait)
-
-
-def _family(pid: int) -> set[int]:
-    """A process and its descendants."""
-    found, fresh = {pid}, [pid]
-    while fresh:
-        with contextlib.suppress(OSError):
-            path = Path(f"/proc/{fresh[0]}/task/{fresh[0]}/children")
-            children = {int(child) for child in path.read_text().split()} - found
-            found |= children
-            fresh += sorted(children)
-        fresh.pop(0)
-    return found

@@ -15,8 +15,7 @@ from sage_spo.sandbox.inside.plan import Limits
 from sage_spo.sandbox.isolation import Confinement
 from sage_spo.sandbox.local import LocalSandbox
 from sage_spo.sandbox.table import Table
-
-from .processes import alive, descendants, eventually
+from sage_spo.tests.processes import alive, descendants, eventually
 
 SLEEP = "import time\nprint('begun')\ntime.sleep(60)"
 
