@@ -130,7 +130,7 @@ def test_an_outage_beyond_patience_exits_75_and_resumes(undisturbed: dict[str, A
         assert caught.value.exit_code == 75
         before = len(server.log)
         answered = {entry.digest for entry in server.log[:200]}
-        server.revive()
+        server.open()
         result = resume("dark")
         again = {entry.digest for entry in server.log[before:]}
     assert story(result) == undisturbed
