@@ -8,7 +8,6 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +17,11 @@ import pytest
 
 from sage_spo.jobs.cli import main
 from sage_spo.tasks.load import load_task
+from sage_spo.tests.commands import PROGRAM, started
 from sage_spo.tests.fakes.answers import rule_for
 from sage_spo.tests.fakes.server import FakeServer
 
 Captured = pytest.CaptureFixture[str]
-PROGRAM = [sys.executable, "-c", "import sys; from sage_spo.jobs.cli import main; sys.exit(main())"]
 SUBJECTS = ("The invoice", "My last payment", "The receipt", "The login page", "The weekly export", "The mobile app")
 TROUBLES = ("shows the wrong sum", "has not arrived", "was charged twice", "does not load", "stays blank", "is gone")
 
@@ -170,9 +169,7 @@ class Running:
     """The command line in a process of its own."""
 
     def __init__(self, call: str) -> None:
-        self.process = subprocess.Popen(
-            [*PROGRAM, *call.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
-        )
+        self.process = started(*call.split())
 
     def until(self, text: str) -> None:
         """Read standard error until a line holds `text`."""
