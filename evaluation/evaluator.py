@@ -48,6 +48,8 @@ class Evaluator:
     """Separates caches on purpose (the arms of a comparison); empty for the cache that all runs share."""
     step: int = 0
     _records: dict[str, dict[tuple[str, int], Record]] = field(default_factory=dict)
+    _newest: int = -1
+    """No record is of a later step."""
 
     def __post_init__(self) -> None:
         self.limit = Concurrency(self.target.concurrency)
@@ -56,13 +58,17 @@ class Evaluator:
         """Load the records of earlier processes of this run."""
         for record in await self.calls.store.records(self.calls.run_id):
             self._records.setdefault(record.prompt_id, {})[record.example_id, record.repeat] = record
+            self._newest = max(self._newest, record.step)
 
     def begin(self, step: int) -> None:
         """Enter a step of the run: forget records of this and later steps (see the class)."""
         self.step = step
         self.calls.begin(step)
+        if step > self._newest:
+            return
         for prompt_id, records in self._records.items():
             self._records[prompt_id] = {key: r for key, r in records.items() if r.step < step}
+        self._newest = step - 1
 
     async def measure(self, *jobs: Job, role: Role = "target") -> int:
         """Measure the jobs, in order and as many as the budget has room for; returns how many that were.
@@ -82,6 +88,7 @@ class Evaluator:
                 of=self.target.name,
             )
         )
+        self._newest = max(self._newest, self.step)
         for job, requests in zip(jobs, wanted[:fitting], strict=False):
             known = self._records.setdefault(job.prompt.id, {})
             for example, request in zip(job.examples, requests, strict=True):

@@ -52,6 +52,8 @@ class PaidCalls:
     """What is known of each provider, by the model's or app's name."""
     _journal: dict[str, int] = field(default_factory=dict)
     """For every call this run made: the step or iteration that made it."""
+    _newest: int = -1
+    """No call of the journal is of a later one."""
     _replayed: set[str] = field(default_factory=set)
     """Calls that an earlier execution of the step in hand has made, and this one has not come to yet."""
     _under_way: dict[str, asyncio.Future[Answer | None] | None] = field(default_factory=dict)
@@ -64,6 +66,7 @@ class PaidCalls:
         in_flight = in_flight if isinstance(in_flight, int) else in_flight(len(calls))
         # Errors are never kept: what went missing is asked again.
         self._journal.update({call.key: call.iteration for call in calls if not call.missing})
+        self._newest = max(self._journal.values(), default=-1)
         self.ledger.restore(calls, restarts=restarts, in_flight=in_flight)
 
     @property
@@ -74,7 +77,7 @@ class PaidCalls:
     def begin(self, step: int) -> None:
         """Enter a step. Where it is run again after a crash, its calls are there and paid, but whether the budget
         has room for one is decided as it was the first time: as if they were still to be made."""
-        self._replayed = {key for key, made in self._journal.items() if made >= step}
+        self._replayed = {key for key, made in self._journal.items() if made >= step} if step <= self._newest else set()
 
     def fitting(self, role: Role, blocks: Iterable[Iterable[str]]) -> int:
         """How many of the blocks of logical calls, given by their keys and taken in order, fit the budget; what the
@@ -210,6 +213,7 @@ class PaidCalls:
         """Write the call into the journal and give its answer to whoever waits for it."""
         self.store.add(call)
         self._journal[call.key] = call.iteration
+        self._newest = max(self._newest, call.iteration)
         spend = self.ledger.spend[call.role]
         spend.cached += call.cached
         spend.missing += call.missing

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..agents import playbook
 from ..agents.operators import fresh_demos
 from .search_loop import build_loop, proposed, situation
-from .session import open_session
+from .session import Session
 from .state import Graph, RunState, Update
 
 
@@ -18,9 +18,8 @@ def build() -> Graph:
     return build_loop(propose)
 
 
-async def propose(state: RunState) -> Update:
+async def propose(session: Session, state: RunState) -> Update:
     """Q random sets of demos under the seed prompt's text."""
-    session = await open_session(state["run_id"])
     iteration = state["iteration"] + 1
     known = session.known_before(iteration)
     seed = session.prompt(state["seed_prompt"])

@@ -13,13 +13,13 @@ from ..evaluation.evaluator import Job
 from ..evaluation.preflight import take_first_look
 from ..evaluation.shrinkage import shrunken_estimates
 from ..evaluation.spending import spent_alpha
-from .closing import closing
 from .outcome import outcome
 from .registry import STRATEGIES, strategy
 from .search_loop import leader
 from .session import Session, open_session
 from .start import ensure_run
 from .state import DEFAULT_STRATEGY, Context, Graph, OptimizeInput, OptimizeOutput, RunState, TaskInput, Update
+from .steps import closing, step
 
 RECURSION_LIMIT = 100_000
 
@@ -34,12 +34,12 @@ def build(checkpointer: Any = None, only: str | None = None) -> Graph:
         return await prepare(state, runtime, only)
 
     builder.add_node("prepare", closing(begin))
-    builder.add_node("preflight", closing(preflight))
+    builder.add_node("preflight", step(preflight))
     for name, entry in offered.items():
         builder.add_node(name, entry.build())
         builder.add_edge(name, "certify")
-    builder.add_node("certify", closing(certify_winner))
-    builder.add_node("publish", closing(publish))
+    builder.add_node("certify", step(certify_winner))
+    builder.add_node("publish", step(publish))
     builder.add_edge(START, "prepare")
     builder.add_conditional_edges("prepare", _after_prepare)
     builder.add_conditional_edges("preflight", _after_preflight, ["publish", *offered])
@@ -106,14 +106,12 @@ async def prepare(state: RunState, runtime: Runtime[Context], only: str | None =
     return update
 
 
-async def preflight(state: RunState) -> Update:
+async def preflight(session: Session, state: RunState) -> Update:
     """Measure the seed prompt: where it stands, whether answers flip, which labels look wrong."""
-    session = await open_session(state["run_id"])
-    session.evaluator.begin(state["step"])
     try:
         look = await take_first_look(session.evaluator, session.panels)
     except BudgetExceeded as stop:
-        return {"step": state["step"] + 1, "stop": str(stop), "verdict": "inconclusive"}
+        return {"stop": str(stop), "verdict": "inconclusive"}
     if look.n == 0:
         raise ModelError(f"no call to {session.evaluator.target.name} succeeded: {session.calls.trouble}")
     session.emit(
@@ -126,15 +124,13 @@ async def preflight(state: RunState) -> Update:
         suspicious=look.suspicious,
         decoding=look.decoding,
     )
-    return {"step": state["step"] + 1, "flip_rate": look.flip_rate, "decoding": look.decoding}
+    return {"flip_rate": look.flip_rate, "decoding": look.decoding}
 
 
-async def certify_winner(state: RunState) -> Update:
+async def certify_winner(session: Session, state: RunState) -> Update:
     """Measure seed and winner on the untouched test split, once."""
-    session = await open_session(state["run_id"])
-    session.evaluator.begin(state["step"])
     winner = leader(session, state["accepted"], state["champion"])
-    update: Update = {"step": state["step"] + 1, "champion": winner}
+    update: Update = {"champion": winner}
     if winner == state["seed_prompt"]:
         return {**update, "verdict": "unchanged"}
     if not session.settings.certify:
@@ -152,9 +148,8 @@ async def certify_winner(state: RunState) -> Update:
     return {**update, "verdict": certificate.verdict}
 
 
-async def publish(state: RunState) -> Update:
+async def publish(session: Session, state: RunState) -> Update:
     """Write the result into the run store and close the run."""
-    session = await open_session(state["run_id"])
     certificate, use = None, 0
     tested = state["verdict"] in ("improved", "harmed", "not certified", "inconclusive")
     if tested and session.evaluator.scores(state["champion"], session.task.test):

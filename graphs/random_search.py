@@ -11,7 +11,7 @@ from ..agents.rewriter import rewrite
 from ..tasks.prompt import Prompt
 from .at_once import at_once
 from .search_loop import build_loop, proposed, situation, tried
-from .session import Session, open_session
+from .session import Session
 from .state import Graph, RunState, Update
 
 
@@ -20,9 +20,8 @@ def build() -> Graph:
     return build_loop(propose)
 
 
-async def propose(state: RunState) -> Update:
+async def propose(session: Session, state: RunState) -> Update:
     """Q rewrites of prompts drawn from the pool; the playbook edits where no agent model is set."""
-    session = await open_session(state["run_id"])
     iteration = state["iteration"] + 1
     known = session.known_before(iteration)
     failed = tried(session, iteration)

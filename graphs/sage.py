@@ -26,12 +26,12 @@ from ..evaluation.panels import without_demos
 from ..tasks.prompt import Prompt
 from . import diagnosis
 from .at_once import at_once
-from .closing import closing
 from .run_settings import SearchOptions
 from .sage_candidates import FILL, directed, earned, fill, from_playbook, scores_labels, together
 from .search_loop import after_validate, leader, proposed, validate
-from .session import Session, open_session
+from .session import Session
 from .state import Context, Graph, RunState, Update
+from .steps import side, step
 
 BLOCK = 48
 UNLIMITED = 200
@@ -75,14 +75,14 @@ class Investigation(TypedDict):
 def build() -> Graph:
     """The strategy's subgraph, the four roles as nodes."""
     builder = StateGraph(RunState, context_schema=Context)
-    builder.add_node("export", closing(export))
-    builder.add_node("diagnostician", closing(diagnostician))
-    builder.add_node("triage", closing(choose_directions))
-    builder.add_node("investigate", closing(investigate))
-    builder.add_node("proposer", closing(proposer))
-    builder.add_node("critic", closing(critic))
-    builder.add_node("attribution", closing(attribution))
-    builder.add_node("validator", closing(validator))
+    builder.add_node("export", step(export))
+    builder.add_node("diagnostician", step(diagnostician))
+    builder.add_node("triage", step(choose_directions))
+    builder.add_node("investigate", side(investigate))
+    builder.add_node("proposer", step(proposer))
+    builder.add_node("critic", step(critic))
+    builder.add_node("attribution", step(attribution))
+    builder.add_node("validator", step(validator))
     builder.add_edge(START, "export")
     builder.add_edge("export", "diagnostician")
     builder.add_edge("diagnostician", "triage")
@@ -113,14 +113,12 @@ def options_of(session: Session) -> SageOptions:
     return options.model_copy(update={"profile": profile} | ({"edits": 1} if small else {}))
 
 
-async def export(state: RunState) -> Update:
+async def export(session: Session, state: RunState) -> Update:
     """Measure the champion where a diagnosis needs it."""
-    session = await open_session(state["run_id"])
-    session.evaluator.begin(state["step"])
     options, iteration = options_of(session), state["iteration"] + 1
     champion = session.prompt(state["champion"])
     session.hold_certification(champion)
-    update: Update = {"step": state["step"] + 1, "iteration": iteration, "directions": []}
+    update: Update = {"iteration": iteration, "directions": []}
     examples = without_demos((*session.panels.measured, *session.panels.demo_pool), champion)
     try:
         if session.desk is not None:
@@ -136,9 +134,8 @@ async def export(state: RunState) -> Update:
     return update
 
 
-async def diagnostician(state: RunState) -> Update:
+async def diagnostician(session: Session, state: RunState) -> Update:
     """Suppose causes of the champion's failures, and test each where nobody looked."""
-    session = await open_session(state["run_id"])
     options, iteration = options_of(session), state["iteration"]
     workspace = diagnosis.workspace(session, state["champion"], state["pool"], iteration)
     standard: list[Draft] = await run_standard(workspace) if workspace.sandbox else []
@@ -173,9 +170,8 @@ async def diagnostician(state: RunState) -> Update:
     return {}
 
 
-async def choose_directions(state: RunState) -> Update:
+async def choose_directions(session: Session, state: RunState) -> Update:
     """Keep the hypotheses that promise most per call."""
-    session = await open_session(state["run_id"])
     options, iteration = options_of(session), state["iteration"]
     chosen = triage(
         diagnosis.tested(session, iteration),
@@ -189,16 +185,14 @@ async def choose_directions(state: RunState) -> Update:
     return {"directions": [t.index for t in chosen]}
 
 
-async def investigate(task: Investigation) -> Update:
+async def investigate(session: Session, state: Investigation) -> Update:
     """Look inside one direction by code: exact counts of what its examples want, get and have in common."""
-    session = await open_session(task["run_id"])
-    await diagnosis.look_inside(session, task["champion"], task["pool"], task["iteration"], task["direction"])
+    await diagnosis.look_inside(session, state["champion"], state["pool"], state["iteration"], state["direction"])
     return {}
 
 
-async def proposer(state: RunState) -> Update:
+async def proposer(session: Session, state: RunState) -> Update:
     """Edits against each direction, in parallel; the playbook edits where no agent model is set."""
-    session = await open_session(state["run_id"])
     if session.desk is None or not state["directions"]:
         return {}
     options, iteration, desk = options_of(session), state["iteration"], session.desk
@@ -229,9 +223,8 @@ async def proposer(state: RunState) -> Update:
     return {}
 
 
-async def critic(state: RunState) -> Update:
+async def critic(session: Session, state: RunState) -> Update:
     """Weed the edits by computation, then have an agent model review what they make together."""
-    session = await open_session(state["run_id"])
     iteration, champion = state["iteration"], session.prompt(state["champion"])
     tried = diagnosis.tried(session, champion.id, iteration)
     proposals = diagnosis.proposals(session, iteration)
@@ -249,11 +242,9 @@ async def critic(state: RunState) -> Update:
     return {}
 
 
-async def attribution(state: RunState) -> Update:
+async def attribution(session: Session, state: RunState) -> Update:
     """Leave each edit out in turn, where it should help, and keep those that are missed; else make candidates as
     `random` does."""
-    session = await open_session(state["run_id"])
-    session.evaluator.begin(state["step"])
     iteration = state["iteration"]
     known = session.known_before(iteration)
     kept: dict[str, Prompt] = {}
@@ -277,12 +268,10 @@ async def attribution(state: RunState) -> Update:
     return {**update, "directions": state["directions"] if tried_alone else []}
 
 
-async def validator(state: RunState) -> Update:
+async def validator(session: Session, state: RunState) -> Update:
     """Measure the candidates, and say whether each fix helped where it should."""
-    session = await open_session(state["run_id"])
-    session.evaluator.begin(state["step"])  # run again after a crash, it must not see what it measured itself
     candidates = list(state["candidates"])
     track = diagnosis.track(session, state) if state["directions"] and session.desk else ()
-    update = await validate(state, track)
+    update = await validate(session, state, track)
     diagnosis.keep_effects(session, state["iteration"], state["champion"], candidates)
     return update

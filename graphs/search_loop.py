@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal
 
 import numpy as np
 from langgraph.graph import END, START, StateGraph
@@ -13,25 +13,23 @@ from ..evaluation.shrinkage import choose, shrunken_estimates
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..traces.rows import Decision
-from .closing import closing
-from .session import Session, open_session
+from .session import Session
 from .state import Context, Graph, RunState, Update
+from .steps import step
 
 REFUTED = ("not better", "breaks too much", "screened out")
 """Outcomes that speak against what a candidate tried."""
 
 
-class Propose(Protocol):
-    """A strategy's own part: fills `candidates`, or sets `stop`."""
-
-    async def __call__(self, state: RunState) -> Update: ...
+Propose = Callable[[Session, RunState], Awaitable[Update]]
+"""A strategy's own part: it ends with `proposed`, which fills `candidates` or sets `stop`."""
 
 
 def build_loop(propose: Propose) -> Graph:
     """A strategy's subgraph: `propose` fills `candidates` (or sets `stop`), `validate` measures them."""
     builder = StateGraph(RunState, context_schema=Context)
-    builder.add_node("propose", closing(propose))
-    builder.add_node("validate", closing(_validate))
+    builder.add_node("propose", step(propose))
+    builder.add_node("validate", step(_validate))
     builder.add_edge(START, "propose")
     builder.add_conditional_edges("propose", _after_propose)
     builder.add_conditional_edges("validate", after_validate, {"again": "propose", END: END})
@@ -47,17 +45,15 @@ def after_validate(state: RunState) -> Literal["again", "__end__"]:
     return "__end__" if state["stop"] else "again"
 
 
-async def _validate(state: RunState) -> Update:
-    return await validate(state)
+async def _validate(session: Session, state: RunState) -> Update:
+    return await validate(session, state)
 
 
-async def validate(state: RunState, track: Sequence[Example] = ()) -> Update:
+async def validate(session: Session, state: RunState, track: Sequence[Example] = ()) -> Update:
     """Measure the candidates, decide, and bring champion and pool up to date.
 
     `track`: what to race on, for candidates whose edits were tried one by one and that need no screen.
     """
-    session = await open_session(state["run_id"])
-    session.evaluator.begin(state["step"])
     champion = session.prompt(state["champion"])
     session.hold_certification(champion)
     candidates = [session.prompt(i) for i in state["candidates"]]
@@ -94,7 +90,6 @@ async def validate(state: RunState, track: Sequence[Example] = ()) -> Update:
     lead = leader(session, accepted, outcome.champion.id)
     session.hold_certification(session.prompt(lead))
     update: Update = {
-        "step": state["step"] + 1,
         "champion": lead,
         "accepted": [accepted[0], *accepted[1:][-200:]],
         "pool": best_prompts(session, [*accepted, *state["pool"], *state["candidates"]], lead),
@@ -130,7 +125,6 @@ def proposed(session: Session, state: RunState, iteration: int, candidates: Sequ
         session.keep(candidate, iteration)
     session.emit("proposed", iteration=iteration, candidates=[{"id": c.id, "origin": c.origin} for c in candidates])
     update: Update = {
-        "step": state["step"] + 1,
         "iteration": iteration,
         "candidates": [c.id for c in candidates],
         "proposed": state["proposed"] + len(candidates),
