@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from ..evaluation.concurrency import Concurrency
 from ..evaluation.paid_call import PaidRequest
 from ..evaluation.paid_calls import PaidCalls
-from ..sandbox.text import clean
+from ..sandbox.text import CONTROLS, HALVES, JOINERS, clean
 from ..seeding import digest
 from ..tasks.target import Output, Usage
 
@@ -25,12 +25,10 @@ if TYPE_CHECKING:  # importing it takes seconds, and a run without an agent mode
     from ..models.agent import AgentModel
 
 S = TypeVar("S", bound=BaseModel)
-INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
-    "\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
-"""Characters that steer, reorder or hide text: controls but for tab and line feed, bidirectional and zero-width ones,
-fillers, variation selectors, tags, and halves of characters."""
+FILLERS = "\xad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U0001d173-\U0001d17a"
+"""Soft hyphens, fillers, variation selectors: data may hold them, but in a request they could carry words unseen."""
+INVISIBLE = re.compile(f"[{CONTROLS}{HALVES}{JOINERS}{FILLERS}]")
+"""Characters that steer, reorder or hide text: none stands in a request."""
 
 PLAIN_NAME = re.compile(r"[\w({][\w()./{}+-]{0,23}")
 """One short word, which can give no order."""

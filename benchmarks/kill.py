@@ -28,17 +28,17 @@ from pathlib import Path
 from typing import Any
 
 from sage_spo.tasks.load import load_task
+from sage_spo.tests.commands import PROGRAM
 from sage_spo.tests.fakes.agent import ScriptedAgent, edit, hypothesis
 from sage_spo.tests.fakes.answers import rule_for
 from sage_spo.tests.fakes.causes import FIX, PHONE, answering, failing_for, tickets, written
 from sage_spo.tests.fakes.faults import Fault
 from sage_spo.tests.fakes.server import FakeServer
-from sage_spo.tests.unit.sandbox.processes import alive, descendants, eventually
+from sage_spo.tests.processes import alive, descendants, eventually
 from sage_spo.traces.result import Result
 from sage_spo.traces.store import RunStore
 
 NAME = "cut"
-PROGRAM = [sys.executable, "-m", "sage_spo.jobs.cli"]
 LATENCY = 0.02
 TWICE = 3
 """Every so manieth run is killed a second time, while it resumes."""

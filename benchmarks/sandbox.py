@@ -29,6 +29,7 @@ from sage_spo.errors import SageError
 from sage_spo.sandbox.choose import make_sandbox
 from sage_spo.sandbox.local import LocalSandbox
 from sage_spo.sandbox.table import Table
+from sage_spo.tests.processes import descendants
 
 RECORDS = 5_000
 COLD, WARM, PAIRED, WARM_UP = 3, 200, 200, 50
@@ -151,28 +152,6 @@ async def per_second(sandbox: LocalSandbox, table: Table, runs: int) -> float:
     return runs / (time.perf_counter() - started)
 
 
-def parents() -> dict[int, int]:
-    """The parent of every process there is, zombies too."""
-    found: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            found[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:  # it has just ended
-            continue
-    return found
-
-
-def descendants(pid: int) -> set[int]:
-    """The children of a process, theirs, and so on."""
-    known = parents()
-    found: set[int] = set()
-    fresh = {pid}
-    while fresh:
-        fresh = {child for child, parent in known.items() if parent in fresh} - found
-        found |= fresh
-    return found
-
-
 def resident(pid: int) -> int:
     """The resident memory of a process in kB; 0 where it has ended."""
     try:
@@ -185,7 +164,7 @@ def resident(pid: int) -> int:
 def footprint(folder: Path) -> Footprint:
     """What there is now; `folder` is where temporary files are made."""
     own = os.getpid()
-    rss = {pid: resident(pid) for pid in (own, *sorted(descendants(own)))}
+    rss = {pid: resident(pid) for pid in (own, *sorted(descendants(own, zombies=True)))}
     return Footprint(len(os.listdir("/proc/self/fd")), sum(1 for _ in folder.rglob("*")), rss)
 
 
@@ -236,7 +215,7 @@ async def measured(runs: int) -> tuple[dict[str, Any], list[tuple[str, str]]]:
             rate = await per_second(sandbox, table, min(PAIRED, runs))
             before = await settled(folder)
             assert sandbox.pid is not None
-            idle = len(descendants(sandbox.pid))
+            idle = len(descendants(sandbox.pid, zombies=True))
             say(f"{runs} runs in a row")
             for _ in range(runs):
                 await run(sandbox, table)

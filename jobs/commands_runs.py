@@ -15,7 +15,7 @@ from rich.text import Text
 from ..errors import StoreError
 from ..settings import settings as installation
 from ..traces.result import SCHEMA_VERSION, PromptContent, Result
-from ..traces.rows import CodeRun, Decision, Hypothesis, Run, Spending, StepSpending, StoredPrompt
+from ..traces.rows import CodeRun, Decision, Hypothesis, Run, Spending, StoredPrompt
 from ..traces.store import RunStore
 from .evaluation_result import Evaluation
 from .evaluation_screen import evaluation_screen
@@ -32,11 +32,10 @@ from .story_page import story_page
 
 @dataclass(frozen=True)
 class Stored:
-    """What the store holds of a run; `spending` and `best` (so far) only of one without a result."""
+    """What the store holds of a run; `best` (so far) only of one without a result."""
 
     run: Run
     spending: Sequence[Spending]
-    steps: Sequence[StepSpending]
     decisions: Sequence[Decision]
     prompts: Mapping[str, StoredPrompt]
     hypotheses: Sequence[Hypothesis]
@@ -111,7 +110,7 @@ def show(
         print_json(document)
     else:
         parts = [_page(stored)]
-        if stored.steps and found.strategy not in ("evaluate", "preflight"):
+        if stored.spending and found.strategy not in ("evaluate", "preflight"):
             parts += [Text(), spend_table(*_spend(stored))]
         if stored.hypotheses:
             told = chapters(stored.hypotheses, stored.code_runs, stored.decisions, stored.prompts)
@@ -123,8 +122,8 @@ def show(
 
 def _spend(stored: Stored) -> tuple[dict[str, Spent], dict[str, Spent]]:
     """What the run cost, by role and by iteration."""
-    iterations = by_iteration(stored.steps, stored.code_runs, stored.decisions)
-    return by_role(stored.steps, stored.code_runs), iterations
+    iterations = by_iteration(stored.spending, stored.code_runs, stored.decisions)
+    return by_role(stored.spending, stored.code_runs), iterations
 
 
 def _without_run(row: Hypothesis | CodeRun) -> dict[str, Any]:
@@ -176,8 +175,7 @@ async def _stored(name: str) -> Stored:
         run = await store.run(name)
         return Stored(
             run,
-            [] if run.result else await store.spending(run.id),
-            await store.spending_by_step(run.id),
+            await store.spending(run.id),
             await store.decisions(run.id),
             await store.prompts(run.id),
             await store.hypotheses(run.id),

@@ -12,14 +12,14 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ..sandbox.text import CONTROLS, JOINERS
+
 WIDEST = 100
 """Columns: beyond that lines become hard to read."""
 
 # Everything that could move the cursor, change colours or hide text; line ends and tabs are dealt with apart.
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-_CONTROL = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
-)
+_CONTROL = re.compile(f"[{CONTROLS}{JOINERS}]")
 
 
 def console(*, stderr: bool = False) -> Console:

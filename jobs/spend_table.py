@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ..traces.rows import CodeRun, Decision, StepSpending
+from ..traces.rows import CodeRun, Decision, Spending
 from .output import add, listing
 
 ROLES = ("target", "certification", "agent", "judge", "sandbox")
@@ -35,7 +35,7 @@ class Spent:
         return Spent(**{name: mine[name] + theirs[name] for name in mine})
 
 
-def by_role(steps: Iterable[StepSpending], code: Iterable[CodeRun]) -> dict[str, Spent]:
+def by_role(steps: Iterable[Spending], code: Iterable[CodeRun]) -> dict[str, Spent]:
     """The cost by role, in the order of ROLES; roles that cost nothing and did nothing are left out."""
     found: dict[str, Spent] = {}
     for role, spent in [*((s.role, _of(s)) for s in steps), *(("sandbox", _run(run)) for run in code)]:
@@ -43,9 +43,7 @@ def by_role(steps: Iterable[StepSpending], code: Iterable[CodeRun]) -> dict[str,
     return {role: found[role] for role in ROLES if role in found}
 
 
-def by_iteration(
-    steps: Iterable[StepSpending], code: Iterable[CodeRun], decisions: Sequence[Decision]
-) -> dict[str, Spent]:
+def by_iteration(steps: Iterable[Spending], code: Iterable[CodeRun], decisions: Sequence[Decision]) -> dict[str, Spent]:
     """The cost by iteration, in order: `first look`, the iterations by number, `proof`. Runs of code count by their
     US dollars only, so that calls are calls of models. Empty for a run whose verdicts do not say their step."""
     ends = sorted({(d.stats["step"], d.iteration) for d in decisions if "step" in d.stats})
@@ -62,7 +60,7 @@ def by_iteration(
     return {place: found[place] for place in (FIRST_LOOK, *numbers, PROOF) if place in found}
 
 
-def _iteration(s: StepSpending, ends: Sequence[tuple[int, int]]) -> str:
+def _iteration(s: Spending, ends: Sequence[tuple[int, int]]) -> str:
     if s.role in ("agent", "judge"):
         return str(s.step)  # the journal numbers their calls by iteration
     if s.step <= 1:
@@ -72,7 +70,7 @@ def _iteration(s: StepSpending, ends: Sequence[tuple[int, int]]) -> str:
     return str(next((iteration for step, iteration in ends if step >= s.step), after))
 
 
-def _of(s: StepSpending) -> Spent:
+def _of(s: Spending) -> Spent:
     return Spent(s.calls, s.cached, s.missing, s.input_tokens, s.output_tokens, s.usd)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .inside.plan import PROCESSES
+from .sweep import sweep
 
 _PREFIX = "sage-spo-"
 _REMOVE_SECONDS = 2.0
@@ -51,7 +52,7 @@ def make(memory: int) -> Groups:
     made: list[Path] = []
     try:
         for place, settings in _places(memory):
-            _sweep(place)
+            sweep(place, _PREFIX, Path.rmdir)  # the kernel refuses for groups in use
             made.append(Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place)))
             for name, value in settings.items():
                 (made[-1] / name).write_text(str(value))
@@ -105,11 +106,3 @@ def _mounts() -> dict[str, tuple[str, Path]]:
 def _inside(mount: tuple[str, Path], group: str) -> Path:
     root, place = mount
     return place / os.path.relpath(group, root) if group != root else place
-
-
-def _sweep(place: Path) -> None:
-    """Remove groups that a killed process left; the kernel refuses for those in use."""
-    for folder in place.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError):
-            if time.time() - folder.stat().st_mtime > 60:  # younger ones may be about to be joined
-                folder.rmdir()

@@ -5,9 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from ..errors import SandboxError, UsageError, nearest
-from ..settings import secret
 from . import probe
-from .e2b import KEY, E2BSandbox
+from .e2b import E2BSandbox, key_set
 from .isolation import Confinement
 from .local import LocalSandbox
 from .probe import Layer
@@ -37,7 +36,7 @@ def make_sandbox(choice: str = "auto") -> Sandbox | None:
 
 def e2b_key_is_set() -> bool:
     """Whether `auto` means e2b."""
-    return bool((secret(KEY) or "").strip())
+    return bool(key_set())
 
 
 def available() -> list[Layer]:

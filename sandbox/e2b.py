@@ -46,6 +46,11 @@ _TABLE, _CODE = "table.json", "code.txt"
 _START = "import runpy\nrunpy.run_path({relay!r})['main']({request!r})\n"
 
 
+def key_set() -> str:
+    """The key, from the environment or `.env`; empty where none is set."""
+    return (secret(KEY) or "").strip()
+
+
 class E2BSandbox:
     """Runs each code in an e2b sandbox of its own (`allow_internet_access=False`), at most two at a time.
 
@@ -62,7 +67,7 @@ class E2BSandbox:
     def __init__(self, limits: Limits | None = None) -> None:
         """Raises SandboxError where no key is set. Connects to nothing yet."""
         self.limits = limits or Limits()
-        key = (secret(KEY) or "").strip()
+        key = key_set()
         if not key:
             raise SandboxError(
                 f"The sandbox e2b needs a key: set {KEY} (environment or .env; https://e2b.dev/dashboard), or choose "

@@ -10,7 +10,6 @@ import struct
 import subprocess
 import tempfile
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from ..errors import SandboxError
 from .cgroups import Groups, make
 from .inside.plan import PROBE_MEMORY, Limits
 from .isolation import ENVIRONMENT, Confinement, command, plan_of
+from .sweep import sweep
 from .table import Table
 
 _HEADER = struct.Struct(">Q")
@@ -27,7 +27,6 @@ _TABLES = 4
 """Tables that are kept, each by a process of its own; a fifth takes the place of the one not used for longest."""
 _END_SECONDS = 3.0
 _PREFIX = "sage-spo-secret-"
-_OLD_SECONDS = 60
 _TOGETHER = 4 << 30
 """Bytes that a cgroup allows for Python, pandas and the tables, on top of what the runs may use."""
 
@@ -145,7 +144,7 @@ def _start(confinement: Confinement, limits: Limits, *, memory: int, probe: bool
             undo.callback(groups.remove)
             ours, theirs = socket.socketpair()
             undo.callback(ours.close)
-            _sweep()
+            sweep(Path(tempfile.gettempdir()), _PREFIX, Path.unlink)
             # The file that the process must not be able to read; it tries before it says that it is ready.
             with theirs, tempfile.NamedTemporaryFile("w", prefix=_PREFIX) as forbidden:
                 forbidden.write("secret")
@@ -174,15 +173,6 @@ def _start(confinement: Confinement, limits: Limits, *, memory: int, probe: bool
             raise SandboxError(f"The sandbox ({confinement}) cannot be started: {why}")
         undo.pop_all()
         return _Started(ours, popen, groups)
-
-
-def _sweep() -> None:
-    """Remove files that killed processes of this user left; younger ones may be in use."""
-    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError):
-            found = path.lstat()
-            if found.st_uid == os.geteuid() and time.time() - found.st_mtime > _OLD_SECONDS:
-                path.unlink()
 
 
 def _answer(control: socket.socket, seconds: float) -> str | None:

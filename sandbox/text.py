@@ -7,11 +7,14 @@ import re
 from typing import Any
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-# Controls but for tab and line feed, what reorders or hides text (bidirectional marks, zero-width, tags), surrogates.
-_CONTROLS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
-    "\U000e0000-\U000e0fff]"
-)
+CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff"  # noqa: E501
+"""For the brackets of a pattern, as are the next two: controls but for tab and line feed, and what reorders or hides
+text (bidirectional marks, zero-width, tags). No text from outside keeps them, wherever it goes."""
+HALVES = "\ud800-\udfff"
+"""Of characters: nothing can store or send them; a terminal is shown them as escapes."""
+JOINERS = "\u200c\u200d"
+"""Hide as well, but some scripts and emoji are written with them: they stay in data, and go where it is shown."""
+_CONTROLS = re.compile(f"[{CONTROLS}{HALVES}]")
 DEPTH = 24
 _LARGEST = 2**63
 

@@ -66,17 +66,6 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What all the calls of one role cost in one run; see `Call`."""
-
-    role: CallRole
-    calls: int
-    input_tokens: int
-    output_tokens: int
-    usd: float
-
-
-@dataclass(frozen=True, slots=True)
-class StepSpending:
     """What all the calls of one role cost in one step of a run (for agents: in one iteration); see `Call`."""
 
     role: CallRole

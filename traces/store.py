@@ -32,7 +32,6 @@ from .rows import (
     RunStatus,
     ScheduleRow,
     Spending,
-    StepSpending,
     StoredPrompt,
     TestUse,
 )
@@ -203,27 +202,13 @@ class RunStore:
         return await self._read(Call, query)
 
     async def spending(self, run_id: str) -> list[Spending]:
-        """What a run's calls cost, by role: a sum that the database makes, however many calls there are."""
-        c = tables.calls.c
-        sums = (sa.func.count(), *(sa.func.sum(column) for column in (c.input_tokens, c.output_tokens, c.usd)))
-        here = c.run_id == pack(run_id)
-        # Grouping sorts its rows. Almost all calls are the target's, and those are summed up without it.
-        of_target = sa.select(sa.literal("target"), *sums).where(here, c.role == "target").having(sa.func.count() > 0)
-        others = sa.select(c.role, *sums).where(here, c.role != "target").group_by(c.role)
-
-        def read(connection: sa.Connection) -> list[Spending]:
-            return [Spending(*row) for query in (of_target, others) for row in connection.execute(query)]
-
-        return await self._fetch(read)
-
-    async def spending_by_step(self, run_id: str) -> list[StepSpending]:
         """What a run's calls cost, by role and step (see `Call.iteration`), in order."""
         c = tables.calls.c
         counts = (sa.func.count(), sa.func.sum(c.cached.cast(sa.Integer)), sa.func.sum(c.missing.cast(sa.Integer)))
         sums = (sa.func.sum(column) for column in (c.input_tokens, c.output_tokens, c.usd))
         query = sa.select(c.role, c.iteration, *counts, *sums).where(c.run_id == pack(run_id))
         query = query.group_by(c.role, c.iteration).order_by(c.role, c.iteration)
-        return await self._fetch(lambda connection: [StepSpending(*row) for row in connection.execute(query)])
+        return await self._fetch(lambda connection: [Spending(*row) for row in connection.execute(query)])
 
     # Prompts, records, decisions
 

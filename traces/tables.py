@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration, and so the version of a store that this code reads and writes."""
 
 metadata = sa.MetaData()
@@ -81,6 +81,8 @@ calls = sa.Table(
     sa.Column("attempts", sa.Integer),
     sa.Column("cached", sa.Boolean),
     sa.Column("missing", sa.Boolean),
+    # Holds all that is summed up by role and step, in that order: nothing is sorted, and no row is looked at.
+    sa.Index("calls_costs", "run_id", "role", "iteration", "cached", "missing", "input_tokens", "output_tokens", "usd"),
     # Small rows with a long key: stored in key order, the key is not stored a second time in an index.
     sqlite_with_rowid=False,
 )

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 from collections.abc import Sequence
 from pathlib import Path
+
+from . import privileges
 
 _NEW_USER = 0x10000000
 _NEW_OTHERS = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000
@@ -23,7 +24,6 @@ _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _MOUNT_SETATTR = 442
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _ATTRIBUTES = 0x1 | 0x2 | 0x4  # read-only, no set-user-id programs, no devices
-_SET_PARENT_DEATH_SIGNAL = 1
 _OLD = "/.old"
 _BASE = "/tmp"  # noqa: S108  (any folder that every Linux has: the new root is mounted over it, unseen by others)
 
@@ -51,7 +51,7 @@ def enter() -> None:
         os.closerange(0, 2)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         os._exit(max(0, os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])))
-    _call("prctl", _SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    privileges.end_with_parent()
 
 
 def hide_files(readable: Sequence[str], emptied: Sequence[str]) -> None:

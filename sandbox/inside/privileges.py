@@ -1,12 +1,23 @@
-"""Gives up what the own process could do beyond its user's rights (Linux). Runs inside the sandbox."""
+"""What the own process asks of prctl(2) and capset(2): to be able to do less, and to end in time (Linux).
+
+Runs inside the sandbox.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import os
+import signal
 from itertools import count
 
-_SET_DUMPABLE, _SET_NO_NEW_PRIVS, _DROP_BOUND, _AMBIENT, _CLEAR_ALL = 4, 38, 24, 47, 4
+_SET_PARENT_DEATH_SIGNAL, _SET_DUMPABLE, _SET_NO_NEW_PRIVS, _DROP_BOUND, _AMBIENT, _CLEAR_ALL = 1, 4, 38, 24, 47, 4
 _VERSION = 0x20080522
+
+
+def end_with_parent() -> None:
+    """Be killed when the parent ends. Whether it has ended already is for the caller to look. Raises OSError."""
+    _prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def give_up() -> None:
@@ -14,20 +25,27 @@ def give_up() -> None:
 
     Also closes /proc/PID of this process and of what it forks, where pipes could be opened, to each other.
     """
-    library = ctypes.CDLL(None, use_errno=True)
-
-    def prctl(*given: int) -> bool:
-        padded = [*given, 0, 0, 0, 0][:5]
-        return library.prctl(ctypes.c_int(padded[0]), *map(ctypes.c_ulong, padded[1:])) == 0
-
-    if not prctl(_SET_DUMPABLE, 0) or not prctl(_SET_NO_NEW_PRIVS, 1):
-        raise OSError(ctypes.get_errno(), "prctl: not dumpable, no new privileges: refused")
-    prctl(_AMBIENT, _CLEAR_ALL)
+    _prctl(_SET_DUMPABLE, 0)
+    gain_none()
+    with contextlib.suppress(OSError):
+        _prctl(_AMBIENT, _CLEAR_ALL)
     # Without the right to (an ordinary user) nothing is dropped here, and no_new_privs makes the bound idle.
-    for capability in count():
-        if not prctl(_DROP_BOUND, capability):
-            break
+    with contextlib.suppress(OSError):
+        for capability in count():
+            _prctl(_DROP_BOUND, capability)
     header = (ctypes.c_uint32 * 2)(_VERSION, 0)
     none = (ctypes.c_uint32 * 6)()
-    if library.capset(header, none) != 0:
+    if ctypes.CDLL(None, use_errno=True).capset(header, none) != 0:
         raise OSError(ctypes.get_errno(), "capset: giving up all capabilities was refused")
+
+
+def gain_none() -> None:
+    """No program that is started gives this process new rights, for good (`no_new_privs`). Raises OSError."""
+    _prctl(_SET_NO_NEW_PRIVS, 1)
+
+
+def _prctl(what: int, value: int) -> None:
+    arguments = map(ctypes.c_ulong, (value, 0, 0, 0))
+    if ctypes.CDLL(None, use_errno=True).prctl(ctypes.c_int(what), *arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl {what}, {value}: {os.strerror(number)}")

@@ -14,6 +14,8 @@ import os
 import struct
 from collections.abc import Iterable
 
+from . import privileges
+
 ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 """Audit number of the architecture, and its column in the lists below."""
 
@@ -60,7 +62,7 @@ FCNTL_COMMANDS = (0, 1, 2, 3, 1030)
 _LOAD, _EQUALS, _RETURN = 0x20, 0x15, 0x06  # BPF: load a word, jump if equal, return
 _NUMBER, _ARCHITECTURE, _SECOND_ARGUMENT = 0, 4, 24  # offsets in struct seccomp_data, little-endian
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
-_SET_NO_NEW_PRIVS, _MODE_FILTER, _ALL_THREADS = 38, 1, 1
+_MODE_FILTER, _ALL_THREADS = 1, 1
 
 
 class _Program(ctypes.Structure):
@@ -87,10 +89,8 @@ def install(calls: dict[str, tuple[int, int | None]]) -> None:
     """Allow this process, all its threads and what it forks `calls` only, for good. Raises OSError where refused."""
     machine = os.uname().machine
     code = program(calls, machine)
+    privileges.gain_none()  # the kernel's condition, whether or not rights were given up before
     library = ctypes.CDLL(None, use_errno=True)
-    zero = ctypes.c_ulong(0)
-    if library.prctl(_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), zero, zero, zero) != 0:
-        raise OSError(ctypes.get_errno(), "seccomp: no_new_privs refused")
     given = _Program(len(code) // 8, code)
     call = ctypes.c_long(ZYGOTE["seccomp"][ARCHITECTURES[machine][1]] or 0)
     # A positive answer is the thread that could not be brought under the filter: a failure, too.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import random
 import resource
@@ -11,12 +10,11 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from . import analysis, own_process
+from . import analysis, own_process, privileges
 from .confine import confine_worker
 from .plan import Plan
 
 FAILED = 97
-_SET_PARENT_DEATH_SIGNAL = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ def live(job: Job) -> None:
     """Give up what is not needed, run the code, and end the process. Never returns."""
     os.setsid()
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, ctypes.c_ulong(signal.SIGKILL))
+        privileges.end_with_parent()
         if os.getppid() != job.parent:
             os._exit(FAILED)
     signal.set_wakeup_fd(-1)

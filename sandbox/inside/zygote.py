@@ -9,7 +9,6 @@ ends, and what it forked likewise.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import json
 import os
@@ -18,12 +17,10 @@ import socket
 import sys
 from typing import Any
 
-from . import analysis
+from . import analysis, privileges
 from .confine import confine, enter, violations
 from .plan import Plan
 from .server import Server
-
-_SET_PARENT_DEATH_SIGNAL = 1
 
 
 def main(argument: str) -> None:
@@ -96,7 +93,7 @@ class Zygote:
                 os.setsid()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 if sys.platform == "linux":
-                    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, ctypes.c_ulong(signal.SIGKILL))
+                    privileges.end_with_parent()
                 if os.getppid() == own:
                     self.control.close()
                     size = None

@@ -27,7 +27,7 @@ from sage_spo.sandbox.local import LocalSandbox
 from sage_spo.sandbox.protocol import Execution, Finding
 from sage_spo.sandbox.table import Table
 
-from ..unit.sandbox.processes import alive, descendants, eventually
+from ..processes import alive, descendants, eventually
 from . import control
 from .attack import Attack, source
 from .programs import ATTACKS

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..unit.sandbox.processes import descendants
+from ..processes import descendants
 from .victim import SIZE
 
 _FOLDER = Path(__file__).parent

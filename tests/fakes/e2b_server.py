@@ -19,14 +19,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 from aiohttp import web
+
+from sage_spo.tests.processes import descendants
+
+from .loopback import Loopback
 
 KEY = "e2b_0123456789abcdef0123456789abcdef01234567"
 ENVD = "0.6.5"
@@ -69,12 +71,11 @@ class Machine:
 
 
 @dataclass
-class E2BServer:
-    """The server, in a thread of its own between `with` and its end."""
+class E2BServer(Loopback):
+    """The server."""
 
     trouble: Trouble = field(default_factory=Trouble)
     key: str = KEY
-    url: str = ""
     machines: dict[str, Machine] = field(default_factory=dict)
     """Every sandbox there ever was, by id, in order."""
     keys: list[str] = field(default_factory=list)
@@ -107,40 +108,27 @@ class E2BServer:
         for machine in self.alive:
             asyncio.run_coroutine_threadsafe(_stop(machine), self._loop).result(10)
 
-    def __enter__(self) -> E2BServer:
+    def open(self) -> None:
         self._root = Path(tempfile.mkdtemp(prefix="fake-e2b-"))
-        started = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run(started)), daemon=True)
-        self._thread.start()
-        if not started.wait(10):
-            raise RuntimeError("the fake server did not start")
-        return self
+        super().open()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._stop_event.set)
-        self._thread.join(10)
+    def close(self) -> None:
+        super().close()
         shutil.rmtree(self._root, ignore_errors=True)
 
-    async def _run(self, started: threading.Event) -> None:
-        self._loop, self._stop_event = asyncio.get_running_loop(), asyncio.Event()
+    def application(self) -> web.Application:
         app = web.Application(client_max_size=64 << 20)
         app.router.add_post("/v2/sandboxes", self._create)
         app.router.add_delete("/sandboxes/{id}", self._delete)
         app.router.add_post("/files", self._write)
         app.router.add_get("/health", self._health)
         app.router.add_post("/execute", self._execute)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        started.set()
-        await self._stop_event.wait()
+        app.on_shutdown.append(self._end)
+        return app
+
+    async def _end(self, app: web.Application) -> None:
         for machine in self.alive:
             await _stop(machine)
-        await runner.cleanup()
 
     # -- the service ----------------------------------------------------------------------------------------------
 
@@ -294,20 +282,7 @@ async def _stop(machine: Machine) -> None:
     """End a sandbox and all its processes."""
     machine.ended = machine.ended or time.monotonic()
     if machine.kernel is not None:
-        for pid in _family(machine.kernel.pid):
+        for pid in (machine.kernel.pid, *descendants(machine.kernel.pid)):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         await asyncio.to_thread(machine.kernel.wait)
-
-
-def _family(pid: int) -> set[int]:
-    """A process and its descendants."""
-    found, fresh = {pid}, [pid]
-    while fresh:
-        with contextlib.suppress(OSError):
-            path = Path(f"/proc/{fresh[0]}/task/{fresh[0]}/children")
-            children = {int(child) for child in path.read_text().split()} - found
-            found |= children
-            fresh += sorted(children)
-        fresh.pop(0)
-    return found

@@ -21,7 +21,6 @@ from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,7 @@ from sage_spo.seeding import digest, generator
 
 from .answers import Answer, rule_from_file
 from .faults import Fault, Faults
+from .loopback import Loopback
 
 EMBEDDING_SIZE = 64
 STATUS: dict[Fault, int] = {"429": 429, "429 wait": 429, "quota": 429, "500": 500, "503": 503}
@@ -47,12 +47,14 @@ class Logged:
     body: dict[str, Any]
 
 
-class FakeServer:
-    """The server, run in a thread of its own between `with` and its end.
+class FakeServer(Loopback):
+    """The server.
 
     `rps` limits requests per second (429 beyond it), `latency` delays every answer by so many seconds, `key` is
     the only key accepted (any, where None; the refusal repeats the key sent, as careless gateways do).
     """
+
+    path = "/v1"
 
     def __init__(
         self,
@@ -78,14 +80,10 @@ class FakeServer:
         self.counts_tokens = True
         """Whether replies say how many tokens they took."""
         self._down_until = 0.0
-        self.url = ""
-        self._port = port
+        self.port = port
         self._seen: Counter[str] = Counter()
         self._under_way = 0
         self._recent: deque[float] = deque()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
-        self._thread: threading.Thread | None = None
 
     @property
     def counts(self) -> Counter[str]:
@@ -105,46 +103,12 @@ class FakeServer:
                 raise TimeoutError(f"{len(self.log)} of {count} requests came in {seconds:g} s")
             time.sleep(0.005)
 
-    def die(self) -> None:
-        """Close the port and every connection, whatever is under way; `revive` opens the same port again."""
-        self.__exit__(None, None, None)
-
-    def revive(self) -> None:
-        """Serve again after `die`."""
-        self.__enter__()
-
-    def __enter__(self) -> FakeServer:
-        started = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run(started)), daemon=True)
-        self._thread.start()
-        if not started.wait(10):
-            raise RuntimeError("the fake server did not start")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._loop and self._thread and self._stop:
-            loop, self._loop = self._loop, None  # it may be dead already
-            loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(10)
-
-    async def _run(self, started: threading.Event) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = stop = asyncio.Event()
+    def application(self) -> web.Application:
         app = web.Application(client_max_size=16 * 1024**2)
         app.router.add_post("/v1/chat/completions", self._handle)
         app.router.add_post("/v1/embeddings", self._handle)
         app.router.add_get("/v1/models", self._models)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self._port, reuse_address=True)
-        await site.start()
-        self._port = runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{self._port}/v1"
-        started.set()
-        await stop.wait()
-        await runner.cleanup()
+        return app
 
     async def _models(self, request: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": "fake", "object": "model"}]})
@@ -180,9 +144,9 @@ class FakeServer:
             self._down_until = time.monotonic() + self.down_for
 
     def _die_for_a_while(self) -> None:
-        self.die()
+        self.close()
         time.sleep(self.down_for)
-        self.revive()
+        self.open()
 
     def _limited(self) -> bool:
         if self.rps is None:

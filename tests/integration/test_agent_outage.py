@@ -82,7 +82,7 @@ async def test_with_too_little_patience_it_stops_and_resumes_to_the_same_end(und
             await played(server, run="dark", patience=0.02)
         assert caught.value.exit_code == 75
         before = len(server.log)
-        server.revive()
+        server.open()
         result = await aresume("dark", task=TASK, target=TARGET)
         again = {logged.digest for logged in server.log[before:]}
     assert told(result) | {"asked": undisturbed["asked"]} == undisturbed

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,15 +12,14 @@ from typing import Any
 
 import pytest
 
-import sage_spo
 from sage_spo.jobs.cli import main
 from sage_spo.tasks.load import load_task
+from sage_spo.tests.commands import ROOT, benchmark, started
 from sage_spo.tests.fakes.answers import rule_for
 from sage_spo.tests.fakes.server import FakeServer
 
-EXAMPLES = Path(sage_spo.__file__).resolve().parent / "examples" / "batch"
+EXAMPLES = ROOT / "examples" / "batch"
 Captured = pytest.CaptureFixture[str]
-PROGRAM = [sys.executable, "-m", "sage_spo.jobs.cli"]
 HEAD = "version: 1\ndefaults: {{target: openai:fake, base_url: {url}, strategy: demos}}\n"
 CHAIN = """
 jobs:
@@ -145,11 +142,6 @@ jobs:
     assert len(server.log) == 200
 
 
-def _started(path: Path, *more: str) -> subprocess.Popen[str]:
-    command = [*PROGRAM, "batch", str(path), "--json", *more]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
 @pytest.mark.full
 def test_killed_twice_it_ends_as_undisturbed_and_pays_nothing_twice(
     server: FakeServer, write: Any, capsys: Captured, monkeypatch: pytest.MonkeyPatch, home: Path
@@ -162,7 +154,7 @@ def test_killed_twice_it_ends_as_undisturbed_and_pays_nothing_twice(
     monkeypatch.setenv("SAGE_HOME", str(home))
     server.latency = 0.02
     for calls in (60, 260):
-        process = _started(path)
+        process = started("batch", str(path), "--json")
         server.wait_for_requests(calls, 90)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
@@ -181,7 +173,7 @@ def test_sigterm_ends_it_after_the_steps_in_hand_with_75_and_a_call_goes_on(
 ) -> None:
     path = write(CHAIN)
     server.latency = 0.1
-    process = _started(path)
+    process = started("batch", str(path), "--json")
     server.wait_for_requests(30, 90)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=120)
@@ -209,7 +201,7 @@ jobs:
     assert "look: interrupted, openai:fake" in said.err
     assert "Traceback" not in said.err
     asked = len(server.log)
-    server.revive()
+    server.open()
     outcome = document(path, capsys)
     assert (outcome["jobs"][0]["state"], outcome["jobs"][0]["error"]) == ("done", "")
     assert len(server.log) - asked <= 80 - 20
@@ -218,13 +210,13 @@ jobs:
 def test_a_second_call_at_the_same_time_is_refused_or_waits(server: FakeServer, write: Any, capsys: Captured) -> None:
     path = write(LOOKS)
     server.latency = 0.3
-    process = _started(path)
+    process = started("batch", str(path), "--json")
     server.wait_for_requests(30, 90)
     assert main(["batch", str(path)]) == 75
     said = capsys.readouterr()
     assert "batch jobs is under way in another process" in said.err
     assert said.err.count("\n") == 1
-    waiting = _started(path, "--wait")
+    waiting = started("batch", str(path), "--json", "--wait")
     server.latency = 0.0
     first, second = (json.loads(one.communicate(timeout=120)[0]) for one in (process, waiting))
     assert first == second
@@ -260,6 +252,5 @@ def test_the_example_runs_as_it_is_but_for_the_model(
 @pytest.mark.timeout(3600)
 def test_six_jobs_on_the_embedded_model_killed_twice_end_as_undisturbed() -> None:
     pytest.importorskip("xllamacpp")
-    script = [sys.executable, "benchmarks/batch_kills.py"]
-    done = subprocess.run(script, cwd=EXAMPLES.parents[1], capture_output=True, text=True, timeout=3600, check=False)
+    done = benchmark("batch_kills", seconds=3600)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -8,7 +8,6 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +17,11 @@ import pytest
 
 from sage_spo.jobs.cli import main
 from sage_spo.tasks.load import load_task
+from sage_spo.tests.commands import PROGRAM, started
 from sage_spo.tests.fakes.answers import rule_for
 from sage_spo.tests.fakes.server import FakeServer
 
 Captured = pytest.CaptureFixture[str]
-PROGRAM = [sys.executable, "-c", "import sys; from sage_spo.jobs.cli import main; sys.exit(main())"]
 SUBJECTS = ("The invoice", "My last payment", "The receipt", "The login page", "The weekly export", "The mobile app")
 TROUBLES = ("shows the wrong sum", "has not arrived", "was charged twice", "does not load", "stays blank", "is gone")
 
@@ -170,9 +169,7 @@ class Running:
     """The command line in a process of its own."""
 
     def __init__(self, call: str) -> None:
-        self.process = subprocess.Popen(
-            [*PROGRAM, *call.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
-        )
+        self.process = started(*call.split())
 
     def until(self, text: str) -> None:
         """Read standard error until a line holds `text`."""
@@ -262,7 +259,7 @@ def test_a_measurement_whose_provider_is_down_longer_than_its_patience_can_be_gi
     assert "has not answered for" in ended
     assert ended.endswith("The same command goes on, and what was answered is free")
     asked = len(server.log)
-    server.revive()
+    server.open()
     found = document(call, capsys)
     assert (found["n"], found["missing"]) == (200, 0)
     assert len(server.log) - asked <= 200 - 40
@@ -271,7 +268,7 @@ def test_a_measurement_whose_provider_is_down_longer_than_its_patience_can_be_gi
 
 
 def test_a_provider_that_never_answered_is_called_so(server: FakeServer, capsys: Captured) -> None:
-    server.die()
+    server.close()
     _, err = said(f"evaluate reviews --target openai:fake --base-url {server.url} --patience 0.02", capsys, 75)
     assert "has never answered this run" in err
     assert "is the address right?" in err

@@ -6,13 +6,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sage_spo.jobs.cli import main
+from sage_spo.tests.commands import PROGRAM
 from sage_spo.tests.fakes.server import FakeServer
 
 LABELS = ("red", "green", "blue")
@@ -203,9 +203,8 @@ def _without_rights() -> list[str]:
 def test_a_home_that_cannot_be_written_is_named(tmp_path: Path, command: str) -> None:
     home = tmp_path / "home"
     home.mkdir(mode=0o555)
-    program = [sys.executable, "-c", "import sys; from sage_spo.jobs.cli import main; sys.exit(main())"]
     done = subprocess.run(
-        [*_without_rights(), *program, *command.split()],
+        [*_without_rights(), *PROGRAM, *command.split()],
         env={**os.environ, "SAGE_HOME": str(home)},
         capture_output=True,
         text=True,

@@ -8,7 +8,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from sage_spo.tasks.load import load_task
 from sage_spo.tasks.prompt import Demo
 from sage_spo.tasks.targets import make_target
 from sage_spo.tasks.task import OutputOptions, Task
+from sage_spo.tests.processes import alive, eventually
 
 pytest.importorskip("xllamacpp")
 LANGUAGES = ("English", "Spanish", "French", "German")
@@ -59,22 +59,6 @@ def ended() -> Iterator[None]:
 def asked(text: str, *demos: tuple[str, str]) -> list[dict[str, str]]:
     turns = [[{"role": "user", "content": x}, {"role": "assistant", "content": y}] for x, y in demos]
     return [SYSTEM, *(message for turn in turns for message in turn), {"role": "user", "content": text}]
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def gone(pids: list[int], seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while any(alive(pid) for pid in pids):
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def pids() -> list[int]:
@@ -277,10 +261,10 @@ def test_the_processes_end_with_their_owner_however_it_ends(then: str, kill: int
         children = [int(pid) for pid in owner.stdout.readline().split()]
         assert len(children) == 2
         if kill is not None:
-            assert all(alive(pid) for pid in children)
+            assert alive(children) == set(children)
             owner.send_signal(kill)
         owner.wait(30)
-    assert gone(children, 5)
+    assert eventually(lambda: not alive(children))
 
 
 def test_a_fork_neither_ends_nor_uses_its_parents_processes() -> None:
@@ -290,7 +274,7 @@ def test_a_fork_neither_ends_nor_uses_its_parents_processes() -> None:
         stop_servers()
         os._exit(0)
     os.waitpid(child, 0)
-    assert all(alive(pid) for pid in before)
+    assert alive(before) == set(before)
 
 
 def test_a_file_that_is_no_model_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,18 +13,17 @@ from typing import Any
 import pytest
 from langgraph.runtime import RunControl
 
-import sage_spo
 from sage_spo.errors import ProviderDown, RunInterrupted
 from sage_spo.jobs.api import aoptimize, aresume, optimize, resume
 from sage_spo.models.client import QuotaExhausted
 from sage_spo.tasks.load import load_task
+from sage_spo.tests.commands import benchmark, running, started
 from sage_spo.tests.fakes.answers import rule_for
 from sage_spo.tests.fakes.faults import FAULTS, Fault, Faults
 from sage_spo.tests.fakes.server import FakeServer
 from sage_spo.traces.result import Result
 from sage_spo.traces.store import RunStore
 
-ROOT = Path(sage_spo.__file__).resolve().parent
 BUDGET = "target_calls=800"
 
 
@@ -35,6 +32,12 @@ def rule() -> Any:
     task = load_task("reviews")
     rows = [{"input": e.input, "expected": e.expected} for e in task.everything]
     return rule_for(rows, base=0.4, gains={"nswer with": 0.25, "eply with": 0.25, "only the label": 0.25})
+
+
+def optimizing(server: FakeServer) -> list[str]:
+    """The arguments of such a run."""
+    target = ["--target", "openai:fake", "--base-url", server.url]
+    return ["optimize", "reviews", *target, "--budget", BUDGET]
 
 
 def story(result: Result) -> dict[str, Any]:
@@ -66,8 +69,7 @@ def test_errors_time_outs_and_a_rate_limit_change_nothing(undisturbed: dict[str,
     "runs", [3, pytest.param(25, marks=[pytest.mark.full, pytest.mark.timeout(3600)])], ids=["few", "many"]
 )
 def test_killed_at_any_moment_it_resumes_to_the_same_result_and_asks_for_nothing_that_was_committed(runs: int):
-    script = [sys.executable, "benchmarks/kill.py", "--runs", str(runs), "--seed", str(runs)]
-    done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = benchmark("kill", "--runs", str(runs), "--seed", str(runs), seconds=3600)
     assert done.returncode == 0, done.stdout + done.stderr
     summary = json.loads(done.stdout.splitlines()[-1])
     assert summary["runs"] == runs
@@ -76,9 +78,7 @@ def test_killed_at_any_moment_it_resumes_to_the_same_result_and_asks_for_nothing
 
 def test_a_stop_on_request_exits_75_and_resumes(undisturbed: dict[str, Any], home: Path):
     with FakeServer(rule(), latency=0.01) as server:
-        command = [sys.executable, "-m", "sage_spo.jobs.cli", "optimize", "reviews", "--target", "openai:fake"]
-        command += ["--base-url", server.url, "--budget", BUDGET, "--run", "drained"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = started(*optimizing(server), "--run", "drained")
         while len(server.log) < 150:
             assert process.poll() is None
             time.sleep(0.005)
@@ -87,10 +87,10 @@ def test_a_stop_on_request_exits_75_and_resumes(undisturbed: dict[str, Any], hom
         assert process.returncode == 75
         assert "resume" in errors
         assert "Traceback" not in errors
-        command = [sys.executable, "-m", "sage_spo.jobs.cli", "resume", "drained", "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert story(Result.model_validate(json.loads(done.stdout))) == undisturbed
+        resumed = started("resume", "drained", "--json")
+        out, errors = resumed.communicate(timeout=120)
+    assert resumed.returncode == 0, errors
+    assert story(Result.model_validate(json.loads(out))) == undisturbed
 
 
 def test_a_tenth_of_all_attempts_failing_in_every_way_changes_nothing(undisturbed: dict[str, Any]):
@@ -144,7 +144,7 @@ def test_an_outage_beyond_patience_exits_75_and_resumes(undisturbed: dict[str, A
         assert caught.value.exit_code == 75
         before = len(server.log)
         answered = {entry.digest for entry in server.log[:200]}
-        server.revive()
+        server.open()
         result = resume("dark")
         again = {entry.digest for entry in server.log[before:]}
     assert story(result) == undisturbed
@@ -154,17 +154,14 @@ def test_an_outage_beyond_patience_exits_75_and_resumes(undisturbed: dict[str, A
 def test_a_signal_in_an_outage_ends_the_run_at_once(home: Path):
     with FakeServer(rule(), latency=0.01) as server:
         server.down_at, server.down_for = 100, 60.0
-        command = [sys.executable, "-m", "sage_spo.jobs.cli", "optimize", "reviews", "--target", "openai:fake"]
-        command += ["--base-url", server.url, "--budget", BUDGET]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        assert process.stderr is not None
-        while "does not answer since" not in process.stderr.readline():
-            assert process.poll() is None
-        process.send_signal(signal.SIGTERM)
-        said = time.monotonic()
-        assert process.wait(timeout=30) == 75
-        assert time.monotonic() - said < 5
-        process.stderr.close()
+        with running(*optimizing(server)) as process:
+            assert process.stderr is not None
+            while "does not answer since" not in process.stderr.readline():
+                assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+            said = time.monotonic()
+            assert process.wait(timeout=30) == 75
+            assert time.monotonic() - said < 5
 
 
 async def test_a_stop_from_python_in_an_outage_ends_the_run_at_once(undisturbed: dict[str, Any], home: Path):
@@ -194,7 +191,7 @@ async def test_a_stop_from_python_in_an_outage_ends_the_run_at_once(undisturbed:
         assert caught.value.exit_code == 75
         async with await RunStore.open(home) as store:
             assert (await store.run("drained")).status == "interrupted"
-        server.revive()
+        server.open()
         assert story(await aresume("drained")) == undisturbed
 
 

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
-import sage_spo
-
-ROOT = Path(sage_spo.__file__).resolve().parent
+from sage_spo.tests.commands import benchmark
 
 
 def test_its_last_line_says_that_faults_change_nothing() -> None:
-    command = [sys.executable, "benchmarks/faults.py", "--kinds", "500", "reset", "--budget", "500"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = benchmark("faults", "--kinds", "500", "reset", "--budget", "500")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout.splitlines()[-1])["rows"]
     assert set(rows) == {"none", "500", "reset"}

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-import sage_spo
+from sage_spo.tests.commands import ROOT, benchmark
 
-ROOT = Path(sage_spo.__file__).resolve().parent
 TOOLS = ROOT / "../shared/tools/landscape"
 FIGURES = {
     "gain",
@@ -26,17 +23,11 @@ FIGURES = {
 }
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The benchmark's command, as it is run from the repository root."""
-    script = [sys.executable, "benchmarks/landscape.py", *arguments]
-    return subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=120)
-
-
 @pytest.mark.skipif(not TOOLS.is_dir(), reason="the landscape benchmark is not beside the repository")
 def test_a_run_is_judged_and_its_last_line_is_json(tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
     small = ("--strategies", "random", "--seeds", "0", "--budgets", "300", "--agent-calls", "10")
-    done = command(*small, "--out", str(rows))
+    done = benchmark("landscape", *small, "--out", str(rows))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert list(found) == ["random"]
@@ -69,7 +60,7 @@ def test_a_run_is_judged_and_its_last_line_is_json(tmp_path: Path) -> None:
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(arguments: tuple[str, ...], named: str, tmp_path: Path) -> None:
     (tmp_path / "server.py").touch()  # so that it is all the same whether the benchmark is here
-    done = command("--tools", str(tmp_path), *arguments)
+    done = benchmark("landscape", "--tools", str(tmp_path), *arguments)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1

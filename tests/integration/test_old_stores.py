@@ -3,7 +3,8 @@
 How `tests/data/stores/NNNN.sqlite` were made: the last commit at that schema version was checked out, and ran
 `optimize` on a task of 30 examples (that of `task` below) against the scripted server, once to its end (`done`) and
 once killed after 45 requests (`cut`); a hypothesis and a schedule were put in by SQL, most rows of `done`
-were taken out, and the file was packed (`page_size` 512, VACUUM). To add one for a new version, do the same.
+were taken out, and the file was packed (`page_size` 512, VACUUM). `0005`, which differs by an index alone, was made from
+`0004` by opening it. To add one for a new version, do the same.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def task(tmp_path: Path) -> Path:
 
 def test_there_is_one_of_every_version() -> None:
     assert [path.stem for path in STORES] == [f"{n:04}" for n in range(1, int(tables.HEAD) + 1)]
-    assert all(path.stat().st_size < 60_000 for path in STORES)
+    assert all(path.stat().st_size < 70_000 for path in STORES)
 
 
 @pytest.mark.parametrize("stored", STORES, ids=[path.stem for path in STORES])

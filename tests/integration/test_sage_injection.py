@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from sage_spo.tests.fakes.causes import FIX, PHONE, SEED_PROMPT, Target, failing
 from sage_spo.tests.fakes.gullible import ORDER, PLANTED, GullibleAgent, letters, reading, steering
 from sage_spo.tests.fakes.hostile import clean_task, echoing, hostile_task
 from sage_spo.tests.fakes.story import SIZES, Story, own_home, played
-from sage_spo.tests.unit.sandbox.processes import descendants
+from sage_spo.tests.processes import descendants, memory_holds
 
 PREDICATE = 'records["channel"].eq("phone")'
 GOOD = hypothesis(PREDICATE, FIX, "Phone tickets fail.")
@@ -324,32 +323,6 @@ def test_a_key_stands_in_no_request_and_in_nothing_that_a_run_leaves(
     assert CANARY not in capsys.readouterr().out + story.result.model_dump_json()
 
 
-CHUNK = 8 << 20
-
-
-def in_memory(pid: int, secret: bytes) -> bool:
-    """Whether the text stands in any readable memory of a process. Raises OSError where none of it may be read."""
-    total = 0
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            found = re.match(r"([0-9a-f]+)-([0-9a-f]+) r\S+ .*?(\S*)$", line)
-            if not found or found[3].startswith(("[v", "/dev")):
-                continue
-            end = int(found[2], 16)
-            for start in range(int(found[1], 16), end, CHUNK):
-                try:
-                    memory.seek(start)
-                    held = memory.read(min(CHUNK + len(secret), end - start))
-                except (OSError, OverflowError):
-                    break
-                total += len(held)
-                if secret in held:
-                    return True
-    if not total:
-        raise OSError(f"nothing of process {pid} can be read")
-    return False
-
-
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="reads /proc")
 def test_a_key_is_not_in_the_memory_of_the_sandboxs_processes(canaries: None):
     sandbox = make_sandbox("local")
@@ -363,7 +336,7 @@ def test_a_key_is_not_in_the_memory_of_the_sandboxs_processes(canaries: None):
         await asyncio.sleep(0.5)
         pids = [sandbox.pid, *descendants(sandbox.pid)]
         assert len(pids) > 1  # the worker that sleeps
-        found = [await asyncio.to_thread(in_memory, pid, secret) for pid in pids]
+        found = [await asyncio.to_thread(memory_holds, pid, secret) for pid in pids]
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await sandbox.aclose()
@@ -374,4 +347,4 @@ def test_a_key_is_not_in_the_memory_of_the_sandboxs_processes(canaries: None):
     except PermissionError:
         pytest.skip("the sandbox's memory may not be read, not even by its own user")
     assert not any(found)
-    assert in_memory(os.getpid(), secret)  # so that not to find it says something
+    assert memory_holds(os.getpid(), secret)  # so that not to find it says something

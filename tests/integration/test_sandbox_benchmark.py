@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import sage_spo
+from sage_spo.tests.commands import benchmark
 
-ROOT = Path(sage_spo.__file__).resolve().parent
 LEAKS = {"leaked_fds", "leaked_processes", "leaked_files"}
 FIGURES = LEAKS | {
     "warm_ms_median",
@@ -23,15 +20,9 @@ FIGURES = LEAKS | {
 }
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The benchmark's command, as it is run from the repository root."""
-    script = [sys.executable, "benchmarks/sandbox.py", *arguments]
-    return subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=120)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="local isolation is Linux's, and so is /proc")
 def test_a_short_measurement_finds_no_leak_and_its_last_line_is_json() -> None:
-    done = command("--runs", "20")
+    done = benchmark("sandbox", "--runs", "20")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert set(found) == FIGURES
@@ -45,7 +36,7 @@ def test_a_short_measurement_finds_no_leak_and_its_last_line_is_json() -> None:
 
 @pytest.mark.parametrize("runs", ["0", "many", "-3"])
 def test_wrong_usage_is_exit_code_2(runs: str) -> None:
-    done = command("--runs", runs)
+    done = benchmark("sandbox", "--runs", runs)
     assert done.returncode == 2
     assert done.stdout == ""
     assert "--runs" in done.stderr

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +13,7 @@ from sage_spo.jobs.cli import main
 from sage_spo.jobs.schedule import Keeper
 from sage_spo.jobs.schedule_file import read_schedules
 from sage_spo.settings import settings as installation
+from sage_spo.tests.commands import running
 from sage_spo.tests.fakes.server import FakeServer
 from sage_spo.traces.rows import Run, ScheduleRow
 from sage_spo.traces.store import RunStore
@@ -83,12 +81,10 @@ def test_what_is_due_fires_once_as_runs_of_its_own(server: FakeServer, tmp_path:
 @pytest.mark.full
 def test_a_fire_that_was_killed_goes_on_as_the_same_fire(server: FakeServer, tmp_path: Path) -> None:
     path = written(tmp_path, server, "every: 1s")
-    command = [sys.executable, "-m", "sage_spo.jobs.cli", "schedule", str(path)]
     server.latency = 0.3
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    server.wait_for_requests(40, 90)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    with running("schedule", str(path)) as process:
+        server.wait_for_requests(40, 90)
+        process.kill()
     cut = row()
     assert cut.firing_at is not None
     server.latency = 0.0
@@ -103,17 +99,16 @@ def test_a_signal_ends_it_and_a_second_keeper_is_refused(
     server: FakeServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = written(tmp_path, server, "cron: 0 2 * * *")
-    command = [sys.executable, "-m", "sage_spo.jobs.cli", "schedule", str(path)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    assert "keeping 1 schedule of" in process.stderr.readline()
-    for _ in range(100):
-        if (installation().home / "store.sqlite").exists() and "nights/looks" in str(_rows()):
-            break
-    assert main(["schedule", str(path), "--once"]) == 75
-    assert "under way in another process" in capsys.readouterr().err
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 0
+    with running("schedule", str(path)) as process:
+        assert process.stderr is not None
+        assert "keeping 1 schedule of" in process.stderr.readline()
+        for _ in range(100):
+            if (installation().home / "store.sqlite").exists() and "nights/looks" in str(_rows()):
+                break
+        assert main(["schedule", str(path), "--once"]) == 75
+        assert "under way in another process" in capsys.readouterr().err
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
 
 
 def _rows() -> dict[str, ScheduleRow]:

@@ -7,7 +7,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,11 @@ from typing import Any
 import pytest
 
 from sage_spo.jobs.cli import main
+from sage_spo.tests.commands import PROGRAM, running
 from sage_spo.tests.fakes.server import FakeServer
 from sage_spo.tests.integration.test_faults_and_resume import BUDGET, rule, story
 from sage_spo.traces.result import Result
 
-PROGRAM = [sys.executable, "-m", "sage_spo.jobs.cli"]
 NAME = "one"
 FILLS = """
 mount -t tmpfs -o size={size} tmpfs "$SAGE_HOME" || exit 99
@@ -111,7 +110,7 @@ def test_a_second_process_is_refused_and_readers_hold_up_nobody(
     server: FakeServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.latency = 0.1
-    with subprocess.Popen([*PROGRAM, *optimize(server)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as first:
+    with running(*optimize(server)) as first:
         server.wait_for_requests(30, 60)
         for arguments in (["resume", NAME], optimize(server)):
             capsys.readouterr()
@@ -131,7 +130,7 @@ def test_a_second_process_is_refused_and_readers_hold_up_nobody(
 def test_a_run_without_its_checkpoint_begins_anew_and_asks_nothing_twice(
     server: FakeServer, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with subprocess.Popen([*PROGRAM, *optimize(server)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as first:
+    with running(*optimize(server)) as first:
         server.wait_for_requests(400, 60)
         first.kill()
     for path in home.glob("checkpoints.sqlite*"):

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
-import sage_spo
+from sage_spo.tests.commands import benchmark
 
-ROOT = Path(sage_spo.__file__).resolve().parent
 FIGURES = {
     "share_of_bare_loop",
     "times_fastest_peer",
@@ -24,8 +20,7 @@ FIGURES = {
 
 def test_its_last_line_is_json_with_all_figures() -> None:
     small = ["--calls", "200", "--records", "500", "--graph-calls", "200", "--peers", "none"]
-    command = [sys.executable, "benchmarks/throughput.py", *small]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    done = benchmark("throughput", *small)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert set(found) >= FIGURES

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from sage_spo.jobs.spend_table import FIRST_LOOK, MOST_ROWS, PROOF, Spent, by_iteration, by_role, spend_table
-from sage_spo.traces.rows import CallRole, CodeRun, Decision, StepSpending
+from sage_spo.traces.rows import CallRole, CodeRun, Decision, Spending
 
 
 def lines(iterations: dict[str, Spent]) -> list[list[str]]:
@@ -55,8 +55,8 @@ def test_nothing_is_lost_whatever_is_hidden() -> None:
     assert shown == sum(spent.calls for spent in found.values())
 
 
-def spending(role: CallRole, step: int, calls: int, usd: float = 0.0) -> StepSpending:
-    return StepSpending(role, step, calls, 0, 0, 10 * calls, calls, usd)
+def spending(role: CallRole, step: int, calls: int, usd: float = 0.0) -> Spending:
+    return Spending(role, step, calls, 0, 0, 10 * calls, calls, usd)
 
 
 def decided(iteration: int, step: int | None) -> Decision:

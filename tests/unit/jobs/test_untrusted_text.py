@@ -152,7 +152,7 @@ SUPPOSED = Hypothesis(
     RUN, 1, 0, "diagnostician", EVIL, EVIL, EVIL, EVIL, (), "direction", EVIL, {**SUPPORT, "outcome": EVIL}, edits=EDITS
 )
 CODE = CodeRun(RUN, 1, 101, "diagnostician 1, " + EVIL, EVIL, EVIL, ({"id": EVIL, "text": EVIL},), EVIL, 0.1)
-SPENDING = Spending("target", 1, 1, 1, 0.0)
+SPENDING = Spending("target", 1, 1, 0, 0, 1, 1, 0.0)
 
 
 @pytest.mark.parametrize("markup", [False, True])

@@ -91,7 +91,7 @@ async def test_an_empty_account_is_an_error_of_its_own() -> None:
 
 async def test_where_nobody_listens_nothing_was_spent_and_the_reason_is_said() -> None:
     with FakeServer() as server:
-        server.die()
+        server.close()
         with pytest.raises(TransientModelError, match=r"cannot connect to openai:fake.*: connection refused") as caught:
             await ask(server)
     assert caught.value.sign == "unreachable"

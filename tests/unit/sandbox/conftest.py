@@ -17,8 +17,7 @@ from sage_spo.sandbox.local import LocalSandbox
 from sage_spo.sandbox.protocol import Sandbox
 from sage_spo.sandbox.table import Table
 from sage_spo.tests.fakes.e2b_server import E2BServer
-
-from .processes import descendants
+from sage_spo.tests.processes import descendants
 
 HASTY = Limits(wall=2.0, cpu=1, memory=256 << 20)
 

@@ -14,8 +14,7 @@ from sage_spo.sandbox.inside.plan import PROCESSES
 from sage_spo.sandbox.isolation import Confinement
 from sage_spo.sandbox.local import LocalSandbox
 from sage_spo.sandbox.table import Table
-
-from .processes import descendants
+from sage_spo.tests.processes import descendants
 
 pytestmark = pytest.mark.skipif(
     not any(layer.name == "cgroup" and layer.holds for layer in available()), reason="no groups can be made here"

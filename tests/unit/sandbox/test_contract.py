@@ -10,9 +10,9 @@ import pytest
 
 from sage_spo.sandbox.protocol import Execution, Finding
 from sage_spo.sandbox.table import Table
+from sage_spo.tests.processes import eventually
 
 from .conftest import Place
-from .processes import eventually
 
 SLEEP = "import time\nprint('begun')\nemit('a', 1)\ntime.sleep(60)"
 NONSENSE = "killed by the sandbox: what was written to the results channel is no finding"

@@ -23,9 +23,9 @@ from sage_spo.sandbox.local import LocalSandbox
 from sage_spo.sandbox.protocol import Finding
 from sage_spo.sandbox.table import Table
 from sage_spo.tests.fakes.e2b_server import KEY, E2BServer, Trouble
+from sage_spo.tests.processes import eventually
 
 from .conftest import at_e2b
-from .processes import eventually
 
 SLEEP = "import time\nprint('begun')\nemit('a', 1)\ntime.sleep(60)"
 LOST = "killed: the connection to the e2b sandbox was lost, or it vanished"

@@ -12,8 +12,7 @@ from sage_spo.sandbox.inside.seccomp import ARCHITECTURES, FCNTL, WORKER
 from sage_spo.sandbox.isolation import ENVIRONMENT
 from sage_spo.sandbox.local import LocalSandbox
 from sage_spo.sandbox.table import Table
-
-from .processes import descendants, eventually, memory_holds
+from sage_spo.tests.processes import descendants, eventually, memory_holds
 
 
 async def test_the_environment_is_ours(sandbox: LocalSandbox, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:

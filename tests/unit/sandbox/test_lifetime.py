@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,8 +16,7 @@ from sage_spo.sandbox.inside.plan import Limits
 from sage_spo.sandbox.isolation import Confinement
 from sage_spo.sandbox.local import LocalSandbox
 from sage_spo.sandbox.table import Table
-
-from .processes import alive, descendants, eventually
+from sage_spo.tests.processes import alive, descendants, eventually
 
 SLEEP = "import time\nprint('begun')\ntime.sleep(60)"
 
@@ -80,14 +80,14 @@ def test_everything_ends_with_a_parent_that_is_killed() -> None:
         assert eventually(lambda: not alive(processes))
 
 
-async def test_closing_ends_everything_and_may_be_repeated(table: Table) -> None:
+async def test_closing_ends_everything_and_may_be_repeated(table: Table, tmp_path: Path) -> None:
     plain = LocalSandbox("plain", Confinement())
     await plain.run("", table)
     zygote = plain.pid
     assert zygote is not None
-    before = descendants(zygote)
-    task = asyncio.create_task(plain.run(SLEEP, table))
-    assert await asyncio.to_thread(eventually, lambda: bool(descendants(zygote) - before))
+    begun = tmp_path / "begun"
+    task = asyncio.create_task(plain.run(f"open({str(begun)!r}, 'w').close()\n{SLEEP}", table))
+    assert await asyncio.to_thread(eventually, begun.exists)
     processes = {zygote} | descendants(zygote)
     await plain.aclose()
     assert (await task).error is not None

@@ -31,6 +31,7 @@ from sage_spo.tasks.targets_chat import ChatTarget
 from sage_spo.tasks.task import OutputOptions, Task
 from sage_spo.tests.fakes.answers import rule_for
 from sage_spo.tests.fakes.faults import Faults
+from sage_spo.tests.fakes.loopback import Loopback
 from sage_spo.tests.fakes.server import FakeServer
 
 EXAMPLE = Example("a", "Grüße aus Köln", "German", {"register": "card"})
@@ -267,37 +268,21 @@ async def test_a_runnable_that_returns_something_else_is_told_what_is_expected()
 # HTTP
 
 
-class Endpoint:
-    """A user's own service, in a thread."""
+class Endpoint(Loopback):
+    """A user's own service."""
+
+    path = "/answer"
 
     def __init__(self, respond: Callable[[dict[str, Any]], web.Response]) -> None:
         self.respond = respond
-        self.url = ""
 
-    async def _run(self, started: threading.Event, stop: threading.Event) -> None:
+    def application(self) -> web.Application:
         async def handle(request: web.Request) -> web.Response:
             return self.respond(await request.json())
 
-        application = web.Application()
-        application.router.add_post("/answer", handle)
-        runner = web.AppRunner(application, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/answer"
-        started.set()
-        await asyncio.to_thread(stop.wait)
-        await runner.cleanup()
-
-    def __enter__(self) -> Endpoint:
-        started, self.stop = threading.Event(), threading.Event()
-        self.thread = threading.Thread(target=lambda: asyncio.run(self._run(started, self.stop)), daemon=True)
-        self.thread.start()
-        assert started.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop.set()
-        self.thread.join(10)
+        app = web.Application()
+        app.router.add_post(self.path, handle)
+        return app
 
 
 async def test_an_endpoint_gets_prompt_input_and_metadata() -> None:

@@ -161,8 +161,8 @@ async def test_what_the_calls_of_each_role_cost_is_summed_up(store: RunStore) ->
         store.add(Call(RUN, digest(number), role, 0, 10, number, 0.5, 1, False, False))
     store.add(Call("other", digest(0), "target", 0, 10, 1, 0.5, 1, False, False))
     assert await store.spending(RUN) == [
-        Spending("target", 2, 20, 1, 1.0),
-        Spending("agent", 1, 10, 2, 0.5),
-        Spending("certification", 1, 10, 3, 0.5),
+        Spending("agent", 0, 1, 0, 0, 10, 2, 0.5),
+        Spending("certification", 0, 1, 0, 0, 10, 3, 0.5),
+        Spending("target", 0, 2, 0, 0, 20, 1, 1.0),
     ]
     assert await store.spending("nobody") == []

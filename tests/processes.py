@@ -1,14 +1,16 @@
-"""What processes there are, read from /proc."""
+"""What processes there are and what their memory holds, read from /proc."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+_CHUNK = 8 << 20
 
-def descendants(pid: int) -> set[int]:
-    """The children of a process, theirs, and so on."""
+
+def descendants(pid: int, *, zombies: bool = False) -> set[int]:
+    """The children of a process, theirs, and so on; those that have ended unnoticed by their parent only on request."""
     parents: dict[int, int] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -16,7 +18,7 @@ def descendants(pid: int) -> set[int]:
                 state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
             except OSError:
                 continue
-            if state != "Z":
+            if zombies or state != "Z":
                 parents[int(folder.name)] = int(parent)
     found: set[int] = set()
     fresh = {pid}
@@ -26,7 +28,7 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
-def alive(pids: set[int]) -> set[int]:
+def alive(pids: Iterable[int]) -> set[int]:
     """Those that still run; a zombie does not."""
 
     def runs(pid: int) -> bool:
@@ -39,18 +41,25 @@ def alive(pids: set[int]) -> set[int]:
 
 
 def memory_holds(pid: int, needle: bytes) -> bool:
-    """Whether these bytes stand anywhere in what the process can write to; needs the right to read its memory."""
-    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-        span, rights = line.split()[:2]
-        if rights.startswith("rw"):
+    """Whether these bytes stand anywhere in what the process can read. Raises OSError where none of it may be seen."""
+    seen = 0
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            span, rights, _, _, _, *name = line.split(maxsplit=5)
+            if not rights.startswith("r") or "".join(name).startswith(("[v", "/dev")):
+                continue
             start, end = (int(part, 16) for part in span.split("-"))
-            with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+            for at in range(start, end, _CHUNK):
                 try:
-                    memory.seek(start)
-                    if needle in memory.read(end - start):
-                        return True
-                except OSError:
-                    continue
+                    memory.seek(at)
+                    held = memory.read(min(_CHUNK + len(needle), end - at))
+                except (OSError, OverflowError):
+                    break
+                seen += len(held)
+                if needle in held:
+                    return True
+    if not seen:
+        raise OSError(f"nothing of process {pid} can be read")
     return False
 
 
