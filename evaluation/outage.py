@@ -2,7 +2,9 @@
 
 A call that the provider does not answer is tried again by the retry layer, and in the end it is missing. Where nothing
 is answered any more, that would be the wrong end for all of them: the calls wait instead, one of them probes at growing
-intervals, and when it is answered they all go on as if nothing had happened.
+intervals, and when it is answered they all go on as if nothing had happened. Where the provider can be reached, the
+calls that wait may fail for what they ask: the probe is then a request that was answered before, and where it is
+answered again, they are tried as if nobody else had failed.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from ..errors import ModelError, ProviderDown, TransientModelError
 from ..models.retry import Draws
@@ -33,6 +35,15 @@ LONGEST_SLEEP = 1.0
 """Seconds after which a sleeping probe looks again: a call that was under way may have been answered."""
 SHORTEST_PROBE = 1.0
 """Seconds that a probing call has at least, however little patience is left."""
+
+
+class Asked(Protocol):
+    """A request, known by its key."""
+
+    key: str
+
+
+Request = TypeVar("Request", bound=Asked)
 
 
 class Paused(Exception):
@@ -64,8 +75,9 @@ class _Pause:
 class Outage:
     """What the calls of one run to one provider know of it together; for one event loop.
 
-    Around every attempt: `if down: await ready(key)` before it, `answered()` or `failed(…)` after it, `leave(key)` when
-    the call is through, however it ended. `patience` is in seconds. `on_change(event, fields)` is told of `outage`
+    Around every attempt: `if down: await ready(key)` before it; `probe(request)` is what it sends; `answered()` or
+    `failed(…)` after it, with `blame()` before where an answer was to another one's request; `leave(key)` when the call
+    is through, however it ended. `patience` is in seconds. `on_change(event, fields)` is told of `outage`
     (name, since as seconds of the epoch, reason, patience in seconds) and `outage_over` (name, seconds, answers: False
     where a few calls were given up).
     """
@@ -85,6 +97,10 @@ class Outage:
         self.known = known
         """Whether it has ever answered this run."""
         self._rng, self._on_change, self._clock, self._sleep = rng, on_change, clock, sleep
+        self._last: Any = None
+        """The last request that was answered."""
+        self._blamed: set[str] = set()
+        """Calls that failed while the provider answered another one: no sign of an outage."""
         self._failures: dict[str, int] = {}
         """Since the last answer: failures by call."""
         self._unreachable = False
@@ -98,9 +114,10 @@ class Outage:
         """Whether calls have to wait."""
         return self._pause is not None
 
-    def answered(self) -> None:
-        """The provider answered a call, or refused it for a reason of its own."""
+    def answered(self, request: Any = None) -> None:
+        """The provider answered a call (to this request), or refused it for a reason of its own."""
         self.known = True
+        self._last = request or self._last
         if self._failures or self._pause is not None:
             self._go_on()
 
@@ -114,6 +131,8 @@ class Outage:
         if sign == "serving":  # too busy, or a broken reply: no answer, but no outage either
             if self._pause is not None:
                 self._go_on()
+            return
+        if key in self._blamed and sign == "failing" and self._pause is None:
             return
         self._reason = str(error) or "no answer in time"
         self._unreachable |= sign == "unreachable"
@@ -150,6 +169,15 @@ class Outage:
             while not pause.over and (left := due - self._clock()) > 0:
                 await self._sleep(min(left, LONGEST_SLEEP))
             return
+
+    def probe(self, own: Request) -> Request:
+        """What the call with this request sends now: its own one, or the last that was answered where it probes."""
+        probes = self._pause is not None and self._pause.prober == own.key
+        return self._last if probes and not self._unreachable and self._last is not None else own
+
+    def blame(self) -> None:
+        """The provider answers: the calls that failed did so for what they ask. They are tried again all the same."""
+        self._blamed.update(self._failures)
 
     def probe_seconds(self, key: str) -> float | None:
         """How long the attempt of this call may take where it is the probe; None where it is not."""

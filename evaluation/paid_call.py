@@ -55,10 +55,10 @@ class Block:
 class PaidCall:
     """A request on its way. `answer` ends it; `journal` says what it took, however it ended."""
 
-    __slots__ = ("block", "bound", "charges", "request")
+    __slots__ = ("block", "bound", "charges", "request", "sent")
 
     def __init__(self, request: PaidRequest, block: Block) -> None:
-        self.request = request
+        self.request = self.sent = request
         self.block = block
         self.bound = request.max_input_tokens + request.max_output_tokens
         self.charges: list[Charge] = []
@@ -103,9 +103,11 @@ class PaidCall:
 
     async def _admit(self) -> None:
         """Returns when an attempt may be made, with its cost reserved."""
-        request, block = self.request, self.block
+        block = self.block
+        request = self.sent = self.request
         if block.outage.down:
             await block.outage.ready(request.key)
+            request = self.sent = block.outage.probe(request)
         if request.rate_limit is not None:
             await request.rate_limit.wait_for_room(self.bound, block.on_wait)
         charge = Charge(request.max_input_tokens, request.max_output_tokens, request.price)
@@ -114,13 +116,17 @@ class PaidCall:
 
     async def _attempt(self) -> Output:
         """One attempt, settled at what it cost."""
-        rate_limit, block, charge = self.request.rate_limit, self.block, self.charges[-1]
+        rate_limit, block, charge, sent = self.request.rate_limit, self.block, self.charges[-1], self.sent
         if rate_limit is not None:
             rate_limit.begin(self.bound)
         try:
-            output = await (self._probe() if block.outage.down else self.request.send(self.request.draw))
+            output = await (self._probe() if block.outage.down else sent.send(sent.draw))
             charge.settle(output.usage.input_tokens, output.usage.output_tokens)
-            block.outage.answered()
+            if sent is not self.request:
+                block.outage.blame()
+            block.outage.answered(sent)
+            if sent is not self.request:
+                raise Paused  # it was another one's answer; now it begins again
             return output
         except ModelError as error:
             transient = isinstance(error, TransientModelError)
@@ -136,7 +142,7 @@ class PaidCall:
 
     async def _probe(self) -> Output:
         async with asyncio.timeout(self.block.outage.probe_seconds(self.request.key)):
-            return await self.request.send(self.request.draw)
+            return await self.sent.send(self.sent.draw)
 
     def _failed(self, error: TransientModelError | TimeoutError) -> None:
         """Hear of an attempt that failed in a way that may pass; raises Paused in an outage."""

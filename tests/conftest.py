@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
+
+# The tests start some hundred Python processes. Where compiled modules are not kept, as containers have it, each of
+# these compiles LangGraph and pandas anew, which takes longer than all else that it does.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(autouse=True)

@@ -274,6 +274,16 @@ def test_a_provider_that_never_answered_is_called_so(server: FakeServer, capsys:
     assert "is the address right?" in err
 
 
+def test_a_measurement_without_credit_ends_at_once_and_says_how_to_go_on(server: FakeServer, capsys: Captured) -> None:
+    call = f"evaluate reviews --target openai:fake --base-url {server.url}"
+    server.down_at, server.down_for, server.down_as = 30, 600.0, "quota"
+    out, err = said(call, capsys, 1)
+    assert out == ""
+    assert "has no credit left: top it up" in err
+    assert err.endswith("Then the same command goes on, and what was answered is free\n")
+    assert "Traceback" not in err
+
+
 def test_before_much_money_is_spent_it_asks(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
     screen, terminal = pty.openpty()

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,24 +21,34 @@ from sage_spo.traces.store import RunStore
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def server(home: Path, tmp_path: Path) -> Iterator[str]:
-    """The address of `langgraph dev`, run on this repository."""
+@dataclass(frozen=True)
+class Server:
+    url: str
+    home: Path
+    """Its SAGE_HOME."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """`langgraph dev`, run on this repository; one for all tests, since it takes long to start."""
+    folder = tmp_path_factory.mktemp("studio")
+    home = folder / "sage-home"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "langgraph_cli", "dev", "--no-browser", "--no-reload", "--port", str(port)]
     command += ["--config", str(ROOT / "langgraph.json")]
-    log = (tmp_path / "server.log").open("wb")
-    process = subprocess.Popen(command, cwd=tmp_path, env=os.environ | {"SAGE_HOME": str(home)}, stdout=log, stderr=log)
-    yield f"http://127.0.0.1:{port}"
+    with (folder / "server.log").open("wb") as log:
+        environment = os.environ | {"SAGE_HOME": str(home)}
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+    yield Server(f"http://127.0.0.1:{port}", home)
     process.terminate()
     process.wait(timeout=30)
 
 
-async def started(url: str) -> LangGraphClient:
+async def started(server: Server) -> LangGraphClient:
     """A client, once the server answers."""
-    client = get_client(url=url)
+    client = get_client(url=server.url)
     for _ in range(240):
         try:
             await client.assistants.search()
@@ -47,7 +58,25 @@ async def started(url: str) -> LangGraphClient:
     raise AssertionError("the server did not start")
 
 
-async def test_the_server_serves_optimize_with_a_small_form_and_a_run_that_ends(server: str, home: Path):
+@pytest.fixture(scope="module", autouse=True)
+def cron(server: Server) -> str:
+    """The id of a job for every minute. Made before the first test, so that none has to wait for its time."""
+
+    async def made() -> str:
+        client = await started(server)
+        cron = await client.crons.create(
+            "optimize",
+            schedule="* * * * *",
+            timezone="Europe/Berlin",
+            input={"task": "reviews", "strategy": "demos"},
+            context={"budget": "target_calls=20", "seed": 7},
+        )
+        return str(cron.get("cron_id"))
+
+    return asyncio.run(made())
+
+
+async def test_the_server_serves_optimize_with_a_small_form_and_a_run_that_ends(server: Server):
     client = await started(server)
     (assistant,) = await client.assistants.search(graph_id="optimize")
     schemas = await client.assistants.get_schemas(assistant["assistant_id"])
@@ -66,7 +95,7 @@ async def test_the_server_serves_optimize_with_a_small_form_and_a_run_that_ends(
     )
     assert isinstance(answer, dict)
     assert answer["verdict"] in ("improved", "not certified", "unchanged", "inconclusive")
-    store = await RunStore.open(home)
+    store = await RunStore.open(server.home)
     try:
         run = await store.run(thread["thread_id"])
     finally:
@@ -76,7 +105,7 @@ async def test_the_server_serves_optimize_with_a_small_form_and_a_run_that_ends(
     assert run.result["spend"]["spent"]["target_calls"] <= 520
 
 
-async def test_the_server_serves_sage_with_its_roles_as_nodes_and_a_run_that_diagnoses(server: str, home: Path):
+async def test_the_server_serves_sage_with_its_roles_as_nodes_and_a_run_that_diagnoses(server: Server):
     client = await started(server)
     (assistant,) = await client.assistants.search(graph_id="sage")
     schemas = await client.assistants.get_schemas(assistant["assistant_id"])
@@ -93,7 +122,7 @@ async def test_the_server_serves_sage_with_its_roles_as_nodes_and_a_run_that_dia
     )
     assert isinstance(answer, dict)
     assert answer["verdict"] in ("improved", "not certified", "unchanged", "inconclusive")
-    store = await RunStore.open(home)
+    store = await RunStore.open(server.home)
     try:
         run = await store.run(thread["thread_id"])
         code = await store.code_runs(run.id)
@@ -104,26 +133,18 @@ async def test_the_server_serves_sage_with_its_roles_as_nodes_and_a_run_that_dia
     assert any(one.purpose == "standard analyses" and one.error is None for one in code)
 
 
-async def test_the_server_runs_optimize_at_its_times_as_the_recipe_in_the_docs_has_it(server: str, home: Path):
+async def test_the_server_runs_optimize_at_its_times_as_the_recipe_in_the_docs_has_it(server: Server, cron: str):
     client = await started(server)
-    cron = await client.crons.create(
-        "optimize",
-        schedule="* * * * *",
-        timezone="Europe/Berlin",
-        input={"task": "reviews", "strategy": "demos"},
-        context={"budget": "target_calls=20", "seed": 7},
-    )
     runs: list[Run] = []
     for _ in range(240):
-        async with await RunStore.open(home) as store:
-            runs = await store.runs()
-        if runs and runs[0].status == "finished":
+        async with await RunStore.open(server.home) as store:
+            runs = [run for run in await store.runs() if run.strategy == "demos"]
+        if any(run.status == "finished" for run in runs):
             break
         await asyncio.sleep(0.5)
     # A budget that cannot pay a proof: the run says so and ends without a call.
-    assert [run.result["verdict"] for run in runs if run.result] == ["budget too small"]
-    assert runs[0].settings["seed"] == 7
-    cron_id = str(cron.get("cron_id"))
-    assert [str(one["cron_id"]) for one in await client.crons.search()] == [cron_id]
-    await client.crons.delete(cron_id)
+    assert {run.result["verdict"] for run in runs if run.result} == {"budget too small"}
+    assert {run.settings["seed"] for run in runs} == {7}
+    assert [str(one["cron_id"]) for one in await client.crons.search()] == [cron]
+    await client.crons.delete(cron)
     assert await client.crons.search() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -209,6 +210,49 @@ async def test_a_reply_that_does_not_say_its_tokens_costs_what_it_may_have_taken
         await target.aclose()
         assert all(request["max_tokens"] == requests[0].max_output_tokens for request in server.chats)
     assert ev.calls.ledger.spent("tokens") == least
+
+
+@pytest.mark.parametrize("many", [1, 3, 8])
+async def test_calls_that_hang_at_every_attempt_are_missing_however_many_and_no_outage(store: RunStore, many: int):
+    stuck = {example.id for example in TASK.search[30 : 30 + many]}
+
+    class Hanging(Counting):
+        async def __call__(self, messages: list[Message], example: Example) -> str:
+            self.calls += 1
+            if example.id in stuck:
+                await asyncio.sleep(3600)
+            return answer(messages, example)
+
+    ev = evaluator(store, Hanging())
+    ev.calls.patience = 5.0
+    assert await ev.measure(Job(SEED, TASK.search)) == 1
+    scores = ev.scores(SEED.id, TASK.search)
+    assert {i for i, score in scores.items() if score is None} == stuck
+    assert ev.calls.ledger.spend["target"].missing == many
+    assert ev.calls.ledger.spent("target_calls") == len(TASK.search)
+
+
+@pytest.mark.parametrize("after", [0, 40])
+async def test_where_every_call_hangs_for_a_while_they_wait_and_nothing_is_missing(store: RunStore, after: int):
+    target = Counting()
+    began: list[float] = []
+
+    class Pausing(Counting):
+        async def __call__(self, messages: list[Message], example: Example) -> str:
+            target.calls += 1
+            if target.calls > after:
+                began.append(time.monotonic())
+                if time.monotonic() - began[0] < 1.5:
+                    await asyncio.sleep(3600)
+            return answer(messages, example)
+
+    ev = evaluator(store, Pausing())
+    heard: list[str] = []
+    ev.calls.on_outage = lambda event, fields: heard.append(event)
+    await ev.measure(Job(SEED, TASK.search))
+    assert None not in ev.scores(SEED.id, TASK.search).values()
+    assert heard[0] == "outage"
+    assert heard[-1] == "outage_over"
 
 
 def test_missing_scores_drop_out_of_a_comparison():
