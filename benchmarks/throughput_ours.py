@@ -71,12 +71,10 @@ def calls(url: str, calls: int, in_flight: int) -> dict[str, float]:
     from sage_spo.evaluation.evaluator import Evaluator, Job
     from sage_spo.evaluation.ledger import Ledger
     from sage_spo.evaluation.paid_calls import PaidCalls
-    from sage_spo.jobs.cli import collect_less
     from sage_spo.models.retry import RetryPolicy
     from sage_spo.tasks.targets import make_target
     from sage_spo.traces.store import RunStore
 
-    collect_less()  # as every command does
     of = task(calls)
     budget = Budget(target_calls=calls, tokens=10**9)
 
@@ -161,8 +159,11 @@ async def write_run(store: Any, run_id: str, records: int) -> None:
 
 
 def graph(url: str, calls: int, in_flight: int) -> dict[str, float]:
-    """A whole run of `calls` calls of a target that answers at once, less what target and metric take."""
+    """A whole run of `calls` calls of a target that answers at once, less what target, metric and the search's own
+    proposals and estimates take."""
     from sage_spo import optimize
+    from sage_spo.agents import playbook
+    from sage_spo.graphs import search_loop
     from sage_spo.seeding import generator
     from sage_spo.tasks.metrics import make_metric
 
@@ -180,6 +181,8 @@ def graph(url: str, calls: int, in_flight: int) -> dict[str, float]:
 
         return call
 
+    for module, name in ((playbook, "edit"), (search_loop, "leader"), (search_loop, "best_prompts")):
+        setattr(module, name, timed(getattr(module, name)))
     answers = timed(lambda messages, example: LABELS[int(generator(1, messages[0], example.id).random() * 3)])
 
     async def target(messages: Any, example: Any) -> str:
@@ -207,6 +210,10 @@ def main() -> None:
     """The command line."""
     os.environ["OPENAI_API_KEY"] = KEY
     part, url, amount, in_flight = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    if part != "bare":
+        from sage_spo.jobs.cli import collect_less
+
+        collect_less()  # as every command does
     with contextlib.redirect_stdout(sys.stderr):
         found = PARTS[part](url, amount, in_flight)
     print(json.dumps(found), flush=True)

@@ -135,6 +135,8 @@ class Ledger:
         self._clock = clock
         self._started = clock() - seconds_before
         self._paused: list[float] = []
+        self._used = {"tokens": 0.0, "usd": 0.0}
+        """Sums over all roles."""
         self._held: defaultdict[str, float] = defaultdict(float)
         self._in_flight: defaultdict[str, float] = defaultdict(float)
         self._attempts = 0
@@ -158,6 +160,7 @@ class Ledger:
             spend.input_tokens += call.input_tokens
             spend.output_tokens += call.output_tokens
             spend.usd += call.usd
+            self._use(call.input_tokens + call.output_tokens, call.usd)
         paid = sum(s.calls - s.cached for s in self.spend.values())
         if restarts and paid:
             share = restarts * in_flight / paid
@@ -173,6 +176,7 @@ class Ledger:
         if paid:
             self.spend["sandbox"].calls += len(paid)
             self.spend["sandbox"].usd += sum(paid)
+            self._use(0, sum(paid))
             self._lost["usd"] += restarts * in_flight * sum(paid) / len(paid)
 
     # -- reading ---------------------------------------------------------------------------------------------
@@ -188,7 +192,7 @@ class Ledger:
             return self.seconds / 60
         if name in ("target_calls", "agent_calls"):
             return sum(s.calls for role, s in self.spend.items() if COUNTED_AS.get(role) == name)
-        return sum(getattr(s, name) for s in self.spend.values())
+        return self._used[name]
 
     def left(self, name: str, role: Spender = "target") -> float:
         """What `role` may still spend of one limit; infinite where there is none."""
@@ -285,6 +289,7 @@ class Ledger:
         spend.input_tokens += charge.input_tokens
         spend.output_tokens += charge.output_tokens
         spend.usd += charge.usd
+        self._use(charge.input_tokens + charge.output_tokens, charge.usd)
         self._attempts -= 1
         for name, amount in charge.reserved.items():
             self._in_flight[name] -= amount
@@ -292,6 +297,10 @@ class Ledger:
             self._in_flight.clear()  # sums of floats leave residues
         if self._waiting:
             self._grant()
+
+    def _use(self, tokens: int, usd: float) -> None:
+        self._used["tokens"] += tokens
+        self._used["usd"] += usd
 
     def _enter(self, role: Spender, charge: Charge | TimeCharge) -> bool:
         """Whether there is room for the charge's bound now; then it is kept back."""
