@@ -23,7 +23,7 @@ name: six
 defaults: {{target: local, strategy: demos}}
 parallel: 2
 jobs:
-  - {{name: languages, task: languages, budget: target_calls={proof}}}
+  - {{name: languages, task: languages, strategy: random, budget: target_calls={proof}}}
   - {{name: headlines, task: headlines, budget: target_calls={calls}, certify: false}}
   - {{name: reviews, task: reviews, strategy: random, budget: target_calls={calls}, certify: false}}
   - {{name: tickets, task: tickets, seed: 1, budget: target_calls={calls}, certify: false}}
@@ -73,7 +73,7 @@ def main() -> int:
     """Run it; 0 where both ended alike."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=230, help="budget of a search without a proof")
-    parser.add_argument("--proof", type=int, default=480, help="budget of the search with one")
+    parser.add_argument("--proof", type=int, default=900, help="budget of the search with one")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
