@@ -13,6 +13,7 @@ from .at_once import at_once
 from .search_loop import build_loop, proposed, situation, tried
 from .session import Session
 from .state import Graph, RunState, Update
+from .strategy import SPO, Strategy
 
 
 def build() -> Graph:
@@ -49,3 +50,6 @@ def distinct(
         if child is not None:
             kept.setdefault(child.id, child)
     return list(kept.values())
+
+
+STRATEGY = Strategy(build, presets={"faithful": SPO})

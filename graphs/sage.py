@@ -26,12 +26,12 @@ from ..evaluation.panels import without_demos
 from ..tasks.prompt import Prompt
 from . import diagnosis
 from .at_once import at_once
-from .run_settings import SearchOptions
 from .sage_candidates import FILL, directed, earned, fill, from_playbook, scores_labels, together
 from .search_loop import after_validate, leader, proposed, validate
 from .session import Session
 from .state import Context, Graph, RunState, Update
 from .steps import side, step
+from .strategy import SPO, SearchOptions, Strategy
 
 BLOCK = 48
 UNLIMITED = 200
@@ -119,7 +119,7 @@ async def export(session: Session, state: RunState) -> Update:
     champion = session.prompt(state["champion"])
     session.hold_certification(champion)
     update: Update = {"iteration": iteration, "directions": []}
-    examples = without_demos((*session.panels.measured, *session.panels.demo_pool), champion)
+    examples = without_demos(session.panels.everything, champion)
     try:
         if session.desk is not None:
             limit = session.ledger.budget.target_calls
@@ -275,3 +275,6 @@ async def validator(session: Session, state: RunState) -> Update:
     update = await validate(session, state, track)
     diagnosis.keep_effects(session, state["iteration"], state["champion"], candidates)
     return update
+
+
+STRATEGY = Strategy(build, SageOptions, {"faithful": SPO})

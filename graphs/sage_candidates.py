@@ -44,7 +44,7 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], boo
     measured = {r.example_id for r in session.evaluator.records(champion.id, "search")}
     examples = [e for e in without_demos(session.task.search, champion) if e.id in measured]
     trials = diagnosis.trials(proposals)
-    rules = session.settings.validation()
+    rules = session.rules
     race = 2 * (rules.block + min(rules.holdout, len(session.task.holdout)))
     if not trials or not session.calls.room_for_new("target", len(trials) * COSTS + race):
         return proposals, False

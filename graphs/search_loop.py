@@ -135,14 +135,23 @@ def proposed(session: Session, state: RunState, iteration: int, candidates: Sequ
 
 
 def leader(session: Session, accepted: Sequence[str], incumbent: str) -> str:
-    """The accepted prompt with the best shrunken estimate: an earlier champion may take the lead back."""
+    """The accepted prompt with the best shrunken estimate: an earlier champion may take the lead back.
+
+    Where plain means rank, the incumbent, whose mean beat theirs.
+    """
+    if session.rules.estimate == "mean":
+        return incumbent
     return choose(_scores(session, accepted), incumbent)
 
 
 def best_prompts(session: Session, contenders: Sequence[str], champion: str) -> list[str]:
-    """The P prompts that candidates are made from: the champion, then the contenders by shrunken estimate."""
-    estimates = shrunken_estimates(_scores(session, contenders))
-    ranked = sorted(estimates, key=lambda i: (-estimates[i].estimate, i))
+    """The P prompts that candidates are made from: the champion, then the contenders by estimate."""
+    scores = _scores(session, contenders)
+    if session.rules.estimate == "mean":
+        estimates = {i: sum(row.values()) / len(row) for i, row in scores.items()}
+    else:
+        estimates = {i: found.estimate for i, found in shrunken_estimates(scores).items()}
+    ranked = sorted(estimates, key=lambda i: (-estimates[i], i))
     return [champion, *(i for i in ranked if i != champion)][: session.options.pool]
 
 

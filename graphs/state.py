@@ -8,6 +8,8 @@ from langgraph.graph.state import CompiledStateGraph
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
+from .registry import STRATEGIES
+
 DEFAULT_TASK = "headlines"
 DEFAULT_STRATEGY = "sage"
 
@@ -33,7 +35,7 @@ class OptimizeInput(TaskInput, total=False):
         Field(
             default=DEFAULT_STRATEGY,
             title="Strategy",
-            description="How candidates are found: sage (diagnosis by code), random or demos.",
+            description=f"How candidates are found: {', '.join(STRATEGIES)}.",
         ),
     ]
 
