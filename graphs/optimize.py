@@ -77,7 +77,6 @@ async def prepare(state: RunState, runtime: Runtime[Context], only: str | None =
         "accepted": [seed],
         "pool": [seed],
         "candidates": [],
-        "directions": [],
         "flip_rate": 0.0,
         "decoding": "",
         "stop": "",

@@ -62,10 +62,10 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], boo
     return kept, True
 
 
-async def directed(session: Session, state: RunState, known: set[str]) -> list[Prompt]:
+async def directed(session: Session, state: RunState, directions: Sequence[int], known: set[str]) -> list[Prompt]:
     """The playbook's candidates, one for each direction."""
     found: list[Prompt] = []
-    for place, index in enumerate(state["directions"]):
+    for place, index in enumerate(directions):
         direction = diagnosis.direction(session, state["iteration"], index)
         rng = session.generator(state["iteration"], "directed", place)
         here = situation(session, session.prompt(state["champion"]), state["iteration"], rng)

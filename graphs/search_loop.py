@@ -9,6 +9,7 @@ import numpy as np
 from langgraph.graph import END, START, StateGraph
 
 from ..agents.operators import Situation, sentences
+from ..agents.validator import Outcome
 from ..evaluation.shrinkage import choose, shrunken_estimates
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
@@ -29,7 +30,7 @@ def build_loop(propose: Propose) -> Graph:
     """A strategy's subgraph: `propose` fills `candidates` (or sets `stop`), `validate` measures them."""
     builder = StateGraph(RunState, context_schema=Context)
     builder.add_node("propose", step(propose))
-    builder.add_node("validate", step(_validate))
+    builder.add_node("validate", step(validate))
     builder.add_edge(START, "propose")
     builder.add_conditional_edges("propose", _after_propose)
     builder.add_conditional_edges("validate", after_validate, {"again": "propose", END: END})
@@ -45,12 +46,13 @@ def after_validate(state: RunState) -> Literal["again", "__end__"]:
     return "__end__" if state["stop"] else "again"
 
 
-async def _validate(session: Session, state: RunState) -> Update:
-    return await validate(session, state)
+async def validate(session: Session, state: RunState) -> Update:
+    """Measure the candidates, decide, and bring champion and pool up to date."""
+    return settle(session, state, await judge(session, state))
 
 
-async def validate(session: Session, state: RunState, track: Sequence[Example] = ()) -> Update:
-    """Measure the candidates, decide, and bring champion and pool up to date.
+async def judge(session: Session, state: RunState, track: Sequence[Example] = ()) -> Outcome:
+    """What the validator says of the candidates.
 
     `track`: what to race on, for candidates whose edits were tried one by one and that need no screen.
     """
@@ -58,9 +60,16 @@ async def validate(session: Session, state: RunState, track: Sequence[Example] =
     session.hold_certification(champion)
     candidates = [session.prompt(i) for i in state["candidates"]]
     before = state["proposed"] - len(candidates)
-    outcome = await session.validator(state["flip_rate"], tried=bool(track)).validate(
+    return await session.validator(state["flip_rate"], tried=bool(track)).validate(
         champion, candidates, iteration=state["iteration"], index=before, track=track
     )
+
+
+def settle(session: Session, state: RunState, outcome: Outcome) -> Update:
+    """Store and announce the verdicts of an iteration; the state with champion, pool and `stop` brought up to date.
+
+    Whoever judges candidates in a way of its own ends with this.
+    """
     for index, verdict in enumerate(outcome.verdicts):
         session.decide(
             Decision(
@@ -68,7 +77,7 @@ async def validate(session: Session, state: RunState, track: Sequence[Example] =
                 state["iteration"],
                 index,
                 verdict.prompt_id,
-                champion.id,
+                state["champion"],
                 verdict.outcome,
                 verdict.reason,
                 {**verdict.stats, "step": state["step"]},
