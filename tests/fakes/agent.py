@@ -17,6 +17,7 @@ PLAIN: Mapping[str, Said] = {
     "Proposal": {"cause": "unknown", "edits": []},
     "Critique": {"problems": [], "verdict": "accept", "repaired": ""},
     "Rewrite": {"diagnosis": "unknown", "prompt": ""},
+    "Crossover": {"crossed": "", "prompt": ""},
 }
 """An agent that has nothing to say."""
 
