@@ -28,6 +28,7 @@ STRATEGIES: dict[str, Entry] = {
     "sage": Entry("sage", "diagnosis by executed code, edits against confirmed causes, raced", runs_code=True),
     "random": Entry("random_search", "error-informed random search: edits of the best prompts, raced"),
     "genetic": Entry("genetic", "a population of prompts, crossed and mutated with the errors of both parents in view"),
+    "opro": Entry("opro", "new prompts from a history of prompts and their scores, without a look at failures"),
     "demos": Entry("demos", "random search over worked examples only, the baseline to beat"),
 }
 

@@ -18,6 +18,7 @@ PLAIN: Mapping[str, Said] = {
     "Critique": {"problems": [], "verdict": "accept", "repaired": ""},
     "Rewrite": {"diagnosis": "unknown", "prompt": ""},
     "Crossover": {"crossed": "", "prompt": ""},
+    "NewPrompt": {"prompt": ""},
 }
 """An agent that has nothing to say."""
 
