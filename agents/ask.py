@@ -47,6 +47,7 @@ class AgentDesk:
 
     def __post_init__(self) -> None:
         self._limit = Concurrency(self.concurrency)
+        self._questions: dict[tuple[str, int, int], str] = {}
 
     async def ask(
         self,
@@ -62,8 +63,12 @@ class AgentDesk:
         """The reply as `schema`, after one repair round where it is malformed; None where it stays so.
 
         The same (role, iteration, index) is asked once in a run, whatever happens in between.
-        Raises BudgetExceeded.
+        Raises BudgetExceeded, and ValueError where another question was asked at that place before: it would get the
+        first one's answer.
         """
+        question = digest(messages)
+        if self._questions.setdefault((role, iteration, index), question) != question:
+            raise ValueError(f"two questions at one place: {role}, iteration {iteration}, index {index}")
         for attempt in range(2):
             text = await self._text(schema, messages, (role, iteration, index, attempt), max_tokens, temperature)
             if text is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -52,22 +53,18 @@ async def rewrite(
 
 
 async def _asked(s: Situation, desk: AgentDesk, iteration: int, index: int, tried: Sequence[str]) -> Prompt | None:
+    errors = sample(s, ERRORS_SHOWN)
+    seen = [record.example_id for record in errors]
     measured = [r for r in s.records if r.score is not None and r.repeat == 0]
-    failures = [r for r in measured if (r.score or 0.0) < 1.0]
-    showable = [r for r in failures if r.example_id not in s.unseen]
-    sample = [showable[int(i)] for i in s.rng.permutation(len(showable))[:ERRORS_SHOWN]]
-    known_fields = s.task.fields
     message = prompt_text(
         "rewrite",
-        fence=fence(desk.calls.seed, iteration, index, s.prompt.id, *(r.example_id for r in sample)),
+        fence=fence(desk.calls.seed, iteration, index, s.prompt.id, *seen),
         prompt=fenced(s.prompt.system, cap=LONGEST),
-        failures=[_shown(s.task, record) for record in sample],
-        failed=len(failures),
+        failures=[shown(s.task, record) for record in errors],
+        failed=sum(failed(r) for r in measured),
         measured=len(measured),
-        labels=s.task.labels,
-        placeholders=[f"{{{name}}}" for name in sorted(placeholders(s.prompt.system, known_fields))],
-        locked=[fenced(text, cap=LOCKED_SHOWN) for text in s.task.locked],
         tried=[fenced(text, cap=300) for text in tried],
+        **conditions(s.task, s.prompt),
     )
     reply = await desk.ask(
         Rewrite,
@@ -77,11 +74,51 @@ async def _asked(s: Situation, desk: AgentDesk, iteration: int, index: int, trie
         index=index,
         max_tokens=2048 + len(s.prompt.system) // 2,
     )
-    if reply is None:
+    return None if reply is None else written(s.task, s.prompt, reply.prompt, "rewrite", seen)
+
+
+def failed(record: Record) -> bool:
+    """Whether an answer that was scored has something to learn from."""
+    return record.score is not None and record.score < 1.0
+
+
+def sample(s: Situation, most: int) -> list[Record]:
+    """At most so many of the prompt's errors, drawn at random; none that its child will be screened on."""
+    showable = [r for r in s.records if r.repeat == 0 and failed(r) and r.example_id not in s.unseen]
+    return [showable[int(i)] for i in s.rng.permutation(len(showable))[:most]]
+
+
+def shown(task: Task, record: Record) -> dict[str, str]:
+    """A record as it stands in a request."""
+    example = task.example(record.example_id)
+    return {
+        "input": fenced(example.input),
+        "output": fenced(record.output, cap=600),
+        "expected": fenced(str(example.expected), cap=600),
+        "feedback": fenced(record.feedback, cap=300),
+    }
+
+
+def conditions(task: Task, prompt: Prompt) -> dict[str, Any]:
+    """What a text that takes the prompt's place must keep, for `conditions.txt`."""
+    return {
+        "labels": task.labels,
+        "placeholders": [f"{{{name}}}" for name in sorted(placeholders(prompt.system, task.fields))],
+        "locked": [fenced(text, cap=LOCKED_SHOWN) for text in task.locked],
+    }
+
+
+def written(task: Task, parent: Prompt, text: str, origin: str, seen: Sequence[str], **changes: Any) -> Prompt | None:
+    """The child of `parent` with the text that an agent wrote, mended where it lost something that must stay.
+
+    None where it cannot be used. `seen`: ids of the examples that stood before the agent; `changes` as of
+    `Prompt.edited`.
+    """
+    text = clean(text).strip()
+    if not text:
         return None
-    text = repaired(s.task, s.prompt, clean(reply.prompt).strip())
-    child = s.prompt.edited(text=text, origin="rewrite", shown=(r.example_id for r in sample))
-    return None if s.task.violations(child) or not child.system.strip() else child
+    child = parent.edited(text=repaired(task, parent, text), origin=origin, shown=seen, **changes)
+    return None if task.violations(child) else child
 
 
 def repaired(task: Task, parent: Prompt, text: str) -> str:
@@ -100,13 +137,3 @@ def repaired(task: Task, parent: Prompt, text: str) -> str:
 
 def _names_all(labels: Sequence[str], text: str, task: Task) -> bool:
     return "labels" in placeholders(text, task.fields) or all(label.lower() in text.lower() for label in labels)
-
-
-def _shown(task: Task, record: Record) -> dict[str, str]:
-    example = task.example(record.example_id)
-    return {
-        "input": fenced(example.input),
-        "output": fenced(record.output, cap=600),
-        "expected": fenced(str(example.expected), cap=600),
-        "feedback": fenced(record.feedback, cap=300),
-    }

@@ -7,8 +7,10 @@ on the holdout split whether the winner breaks what worked (ALGORITHMS section 5
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import BudgetExceeded
 from ..evaluation.evaluator import Evaluator, Job, paired_differences
@@ -23,33 +25,45 @@ from ..tasks.prompt import Prompt
 HANDLED = 0.5
 """An example of the user's preserve set is guarded when the champion scores at least this much on it."""
 
-Accept = Literal["likely", "significant", "argmax"]
 
+class ValidationRules(BaseModel):
+    """How candidates are measured and accepted (ALGORITHMS section 5).
 
-@dataclass(frozen=True)
-class ValidationRules:
-    """How candidates are measured and accepted.
-
-    `keep` is the share of candidates that go on after each third of the panel, `finalists` how many race.
+    With `screen`, candidates are compared on a small panel first: `keep` is the share that goes on after each third of
+    it, and the best `finalists` race on the other examples, in blocks of `block`, on at most `max_race`. Without, all
+    of them race, on the whole search split. The first `holdout` examples of the holdout split are looked at before a
+    candidate is accepted; it must not break more than `max_regression` of them (a rate), and at most `max_missing` of
+    the answers may be missing.
 
     `accept`: `likely` takes a candidate whose probability of being better reaches `confidence`; `significant`
     spends an error rate of 5 % over all candidates of the run (anytime-valid); `argmax` takes the higher mean, as
     SPO does. A finalist is out as soon as its probability of being better falls under `drop_below` after the first
     block, `drop_step` more after each further one, and has won as soon as it reaches `clearly_better`.
+
+    `estimate`: how prompts are ranked, by `shrunken` estimates or, as in the papers, by the `mean` of their scores.
     """
 
-    keep: float = 0.6
-    finalists: int = 2
-    block: int = 24
-    max_race: int = 72
-    holdout: int = 36
-    accept: Accept = "likely"
-    confidence: float = 0.8
-    clearly_better: float = 0.95
-    drop_below: float = 0.3
-    drop_step: float = 0.15
-    max_regression: float = 0.05
-    max_missing: float = 0.10
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    screen: bool = True
+    keep: float = Field(default=0.6, gt=0, le=1)
+    finalists: int = Field(default=2, ge=1, le=64)
+    block: int = Field(default=24, ge=1)
+    max_race: int = Field(default=72, ge=1)
+    holdout: int = Field(default=36, ge=0)
+    accept: Literal["likely", "significant", "argmax"] = "likely"
+    confidence: float = Field(default=0.8, ge=0.5, lt=1)
+    clearly_better: float = Field(default=0.95, ge=0.5, le=1)
+    drop_below: float = Field(default=0.3, ge=0, lt=1)
+    drop_step: float = Field(default=0.15, ge=0, lt=1)
+    max_regression: float = Field(default=0.05, ge=0, lt=1)
+    max_missing: float = Field(default=0.10, ge=0, lt=1)
+    estimate: Literal["shrunken", "mean"] = "shrunken"
+
+    def fitted(self, examples: int) -> ValidationRules:
+        """The rules for a search split of so many examples: no race is longer."""
+        lengths = {"block": min(self.block, examples), "max_race": min(self.max_race, examples)}
+        return self.model_copy(update=lengths)
 
 
 def bold(rules: ValidationRules) -> ValidationRules:
@@ -60,7 +74,8 @@ def bold(rules: ValidationRules) -> ValidationRules:
     """
     if rules.accept != "likely":
         return rules
-    return replace(rules, confidence=0.51, drop_below=0.1, drop_step=0.0, max_race=2 * rules.block)
+    changes = {"confidence": 0.51, "drop_below": 0.1, "drop_step": 0.0, "max_race": 2 * rules.block}
+    return rules.model_copy(update=changes)
 
 
 @dataclass(frozen=True)
@@ -89,7 +104,7 @@ class Validator:
 
     evaluator: Evaluator
     panels: Panels
-    rules: ValidationRules = ValidationRules()
+    rules: ValidationRules = field(default_factory=ValidationRules)
     flip_rate: float = 0.0
     deterministic: bool = True
 
@@ -107,8 +122,8 @@ class Validator:
         With a `track`, the examples to race on in this order, candidates race at once, without being screened.
         """
         verdicts: dict[str, Verdict] = {}
-        panel = () if track else self.panels.panel(iteration)
-        track = tuple(track) or self.panels.track(iteration)
+        panel = () if track or not self.rules.screen else self.panels.panel(iteration)
+        track = tuple(track) or (self.panels.track(iteration) if panel else self.panels.everything)
         try:
             screened = await self._screen(champion, candidates, panel, track)
         except BudgetExceeded as stop:
@@ -125,7 +140,7 @@ class Validator:
                 )
         spent = len(screened) < len(candidates)
         races, cut = await self._race(champion, finalists, track or panel)
-        order = sorted(finalists, key=lambda c: -probability_better(races[c]) if races[c] else 0.0)
+        order = sorted(finalists, key=lambda c: -self._lead(races[c]))
         winner: Prompt | None = None
         for candidate in order:
             base = {
@@ -149,7 +164,8 @@ class Validator:
     def _room_for_another(self) -> bool:
         """Whether the budget could pay one more candidate's panel, first block and holdout check."""
         preserve = self.evaluator.task.preserve
-        calls = self.panels.size + self.rules.block + len(self._guarded) + len(preserve)
+        screen = self.panels.size if self.rules.screen else 0
+        calls = screen + self.rules.block + len(self._guarded) + len(preserve)
         return self.evaluator.calls.room_for_new("target", calls)
 
     # -- screen ----------------------------------------------------------------------------------------------
@@ -191,9 +207,11 @@ class Validator:
     def _least_jobs(
         self, champion: Prompt, candidates: Sequence[Prompt], panel: tuple[Example, ...], track: tuple[Example, ...]
     ) -> list[Job]:
-        """What screening them commits to: the panel, one block of the race and the holdout check of one of them."""
+        """What screening them commits to: the panel, one block of the race and the holdout check of one of them; where
+        nothing is screened, a block of the race for each."""
         screen = [Job(p, panel) for p in (champion, *candidates)]
-        block = [Job(p, track[: self.rules.block]) for p in (champion, candidates[0])]
+        racing = candidates[:1] if self.rules.screen else candidates
+        block = [Job(p, track[: self.rules.block]) for p in (champion, *racing)]
         return [*screen, *block, *self._guard_jobs(champion, candidates[0])]
 
     # -- race ------------------------------------------------------------------------------------------------
@@ -234,6 +252,13 @@ class Validator:
         """Whether another block may still change the verdict: the longer a race lasts, the more must be there."""
         least = min(self.rules.confidence, self.rules.drop_below + self.rules.drop_step * (blocks - 1))
         return least <= probability_better(differences) < self.rules.clearly_better
+
+    def _lead(self, differences: Sequence[float]) -> float:
+        """By what the finalists are ranked."""
+        if not differences:
+            return 0.0
+        mean = sum(differences) / len(differences)
+        return mean if self.rules.accept == "argmax" else probability_better(differences)
 
     def _passes(self, differences: Sequence[float], rank: int) -> bool:
         if not differences:

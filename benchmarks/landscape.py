@@ -26,6 +26,7 @@ from statistics import fmean, stdev
 from typing import Any, NoReturn
 
 from sage_spo.errors import UsageError
+from sage_spo.graphs.registry import entry
 
 SCRIPT = Path(__file__).resolve()
 ROOT = SCRIPT.parent.parent
@@ -34,10 +35,10 @@ AGENT_CALLS = {1500: 100, 4000: 250}
 """Agent calls by budget of target calls; a sixteenth of any other budget."""
 VARIANTS: dict[str, dict[str, Any]] = {
     "": {},
-    "faithful": {"options": {"candidates": 3, "pool": 2, "iterations": 10}, "rules": {"accept": "argmax"}},
+    "faithful": {"preset": "faithful"},
     "no-code": {"sandbox": "none"},
 }
-"""What `NAME:VARIANT` passes to `optimize`; `faithful` is SPO's own: K = 10, P = 2, Q = 3, the higher mean wins."""
+"""What `NAME:VARIANT` passes to `optimize`."""
 HANG_SECONDS = 5.0
 """How long a simulated time-out hangs; the server's own 30 would only make runs with faults longer."""
 PATIENCE = 5.0  # seconds that an interrupted run has to end by itself
@@ -259,11 +260,9 @@ def plans(p: OneLineParser, a: argparse.Namespace) -> list[Plan]:
     switches = {"agent_edits": a.agent_edits, "q": a.q, "fault_rate": a.fault_rate}
     server = {name: value for name, value in switches.items() if value is not None} | {"timeout_s": HANG_SECONDS}
     budgets = dict(zip(a.budgets, calls, strict=True))
-    from sage_spo.graphs.registry import strategy  # takes seconds
-
     for given in a.strategies:
         try:
-            strategy(given.partition(":")[0])
+            entry(given.partition(":")[0])
         except UsageError as error:
             p.error(str(error))
     wanted = product(dict.fromkeys(a.strategies), budgets.items(), dict.fromkeys(a.seeds))

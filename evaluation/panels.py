@@ -41,6 +41,11 @@ class Panels:
         demos = int(DEMO_SHARE * len(order))
         return cls(tuple(order[demos:]), tuple(order[:demos]), seed, min(size, max(1, len(order) // 3)))
 
+    @property
+    def everything(self) -> tuple[Example, ...]:
+        """The whole search split."""
+        return (*self.measured, *self.demo_pool)
+
     def panel(self, iteration: int) -> tuple[Example, ...]:
         """The examples that candidates of this iteration are screened on, labels alternating as far as they go."""
         order = _shuffled(self.measured, self.seed, "panel", iteration)
@@ -49,7 +54,7 @@ class Panels:
     def track(self, iteration: int) -> tuple[Example, ...]:
         """The examples that finalists of this iteration race on, in this order: all that are not on its panel."""
         panel = {example.id for example in self.panel(iteration)}
-        return tuple(e for e in (*self.measured, *self.demo_pool) if e.id not in panel)
+        return tuple(e for e in self.everything if e.id not in panel)
 
 
 def shown_last(examples: tuple[Example, ...], *prompts: Prompt) -> tuple[Example, ...]:

@@ -11,6 +11,7 @@ from ..agents.operators import fresh_demos
 from .search_loop import build_loop, proposed, situation
 from .session import Session
 from .state import Graph, RunState, Update
+from .strategy import Strategy
 
 
 def build() -> Graph:
@@ -30,3 +31,6 @@ async def propose(session: Session, state: RunState) -> Update:
         if child is not None and child.id not in {c.id for c in children}:
             children.append(child)
     return proposed(session, state, iteration, children)
+
+
+STRATEGY = Strategy(build)

@@ -27,7 +27,7 @@ RECURSION_LIMIT = 100_000
 def build(checkpointer: Any = None, only: str | None = None) -> Graph:
     """The whole graph, every registered strategy a subgraph of it, or `only` the one of that name."""
     form = TaskInput if only else OptimizeInput
-    offered = {only: STRATEGIES[only]} if only else STRATEGIES
+    offered = [only] if only else list(STRATEGIES)
     builder = StateGraph(RunState, context_schema=Context, input_schema=form, output_schema=OptimizeOutput)
 
     async def begin(state: RunState, runtime: Runtime[Context]) -> Update:
@@ -35,8 +35,8 @@ def build(checkpointer: Any = None, only: str | None = None) -> Graph:
 
     builder.add_node("prepare", closing(begin))
     builder.add_node("preflight", step(preflight))
-    for name, entry in offered.items():
-        builder.add_node(name, entry.build())
+    for name in offered:
+        builder.add_node(name, strategy(name).build())
         builder.add_edge(name, "certify")
     builder.add_node("certify", step(certify_winner))
     builder.add_node("publish", step(publish))
@@ -77,7 +77,6 @@ async def prepare(state: RunState, runtime: Runtime[Context], only: str | None =
         "accepted": [seed],
         "pool": [seed],
         "candidates": [],
-        "directions": [],
         "flip_rate": 0.0,
         "decoding": "",
         "stop": "",

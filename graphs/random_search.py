@@ -6,13 +6,13 @@ its own random sample of that prompt's errors.
 
 from __future__ import annotations
 
-from ..agents import playbook
 from ..agents.rewriter import rewrite
 from ..tasks.prompt import Prompt
 from .at_once import at_once
-from .search_loop import build_loop, proposed, situation, tried
+from .search_loop import build_loop, distinct, proposed, situation, tried
 from .session import Session
 from .state import Graph, RunState, Update
+from .strategy import SPO, Strategy
 
 
 def build() -> Graph:
@@ -36,16 +36,4 @@ async def propose(session: Session, state: RunState) -> Update:
     return proposed(session, state, iteration, distinct(session, state, iteration, children, known))
 
 
-def distinct(
-    session: Session, state: RunState, iteration: int, children: list[Prompt | None], known: set[str]
-) -> list[Prompt]:
-    """The children without repeats; a repeat is replaced by another edit of the playbook's, where it has one."""
-    kept: dict[str, Prompt] = {}
-    for index, child in enumerate(children):
-        if child is None or child.id in kept:
-            rng = session.generator(iteration, "replace", index)
-            parent = session.prompt(state["pool"][index % len(state["pool"])])
-            child = playbook.edit(situation(session, parent, iteration, rng), known | set(kept))
-        if child is not None:
-            kept.setdefault(child.id, child)
-    return list(kept.values())
+STRATEGY = Strategy(build, presets={"faithful": SPO})

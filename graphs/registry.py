@@ -1,43 +1,46 @@
-"""The strategies by name. A new strategy is one file here and one line in `STRATEGIES`."""
+"""The strategies by name. A new one is a file here that ends with `STRATEGY = Strategy(…)`, and a line below."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError, nearest
-from . import demos, random_search, sage
-from .run_settings import SearchOptions
-from .state import Graph
+
+if TYPE_CHECKING:
+    from .strategy import Strategy
 
 
 @dataclass(frozen=True)
-class Strategy:
-    """A search strategy: its subgraph over `RunState`, one line that says what it does, its options.
+class Entry:
+    """What is known of a strategy before it is imported: its module here, one line that says what it does.
 
     `runs_code`: whether it needs a sandbox.
     """
 
-    build: Callable[[], Graph]
+    module: str
     summary: str
-    options: type[SearchOptions] = SearchOptions
     runs_code: bool = False
 
 
-STRATEGIES: dict[str, Strategy] = {
-    "sage": Strategy(
-        sage.build,
-        "diagnosis by executed code, edits against confirmed causes, raced",
-        sage.SageOptions,
-        runs_code=True,
-    ),
-    "random": Strategy(random_search.build, "error-informed random search: edits of the best prompts, raced"),
-    "demos": Strategy(demos.build, "random search over worked examples only, the baseline to beat"),
+STRATEGIES: dict[str, Entry] = {
+    "sage": Entry("sage", "diagnosis by executed code, edits against confirmed causes, raced", runs_code=True),
+    "random": Entry("random_search", "error-informed random search: edits of the best prompts, raced"),
+    "genetic": Entry("genetic", "a population of prompts, crossed and mutated with the errors of both parents in view"),
+    "opro": Entry("opro", "new prompts from a history of prompts and their scores, without a look at failures"),
+    "demos": Entry("demos", "random search over worked examples only, the baseline to beat"),
 }
 
 
-def strategy(name: str) -> Strategy:
-    """The strategy of that name. Raises UsageError with the nearest right one."""
+def entry(name: str) -> Entry:
+    """The strategy's line. Raises UsageError with the nearest right name."""
     if name not in STRATEGIES:
         raise UsageError(f"strategy: unknown '{name}'.{nearest(name, STRATEGIES)} Known: {', '.join(STRATEGIES)}")
     return STRATEGIES[name]
+
+
+def strategy(name: str) -> Strategy:
+    """The strategy of that name, imported. Raises UsageError as `entry` does."""
+    found: Strategy = import_module(f".{entry(name).module}", __package__).STRATEGY
+    return found

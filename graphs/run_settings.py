@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,9 +17,12 @@ from ..evaluation.preflight import Plan, plan
 from ..evaluation.spending import spent_alpha
 from ..tasks.target import Target
 from ..tasks.task import Task
+from .registry import strategy
 from .state import DEFAULT_STRATEGY
+from .strategy import DEFAULT_PRESET, Preset, SearchOptions
 
 DEFAULT_CALLS = 1200
+M = TypeVar("M", bound=BaseModel)
 
 Change = Literal["defining", "may change", "may grow"]
 CHANGES: dict[str, Change] = {
@@ -27,6 +31,7 @@ CHANGES: dict[str, Change] = {
     "task_key": "defining",
     "strategy": "defining",
     "options": "defining",
+    "preset": "defining",
     "target": "defining",
     "agent": "defining",
     "base_url": "defining",
@@ -44,23 +49,10 @@ CHANGES: dict[str, Change] = {
 """What the same run may be called with later on: whether each field of `RunSettings` defines the run."""
 
 
-class SearchOptions(BaseModel):
-    """Options that every strategy has.
-
-    `candidates` (Q) are proposed per iteration from the `pool` (P) best prompts; `iterations` is a limit on top of
-    the budget (None: until the budget is spent).
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    candidates: int = Field(default=8, ge=1, le=64)
-    pool: int = Field(default=2, ge=1, le=64)
-    iterations: int | None = Field(default=None, ge=1)
-
-
 class RunSettings(BaseModel):
     """One run's definition: plain values only, never a key.
 
+    `options` and `rules` (of acceptance) are changes to the strategy's `preset`, `default` or `faithful`.
     `task` and `target` are names; where a Python object was passed instead, they are its name and `in_process` says
     that the run can only go on where the object is passed again. `task_key` is the task's content, by which a change of
     its files is noticed (empty: it was not looked at). `timeout` is in seconds, for one attempt of a call. `sandbox` is
@@ -76,6 +68,7 @@ class RunSettings(BaseModel):
     task_key: str = ""
     strategy: str = DEFAULT_STRATEGY
     options: dict[str, Any] = {}
+    preset: str = DEFAULT_PRESET
     target: str = "local"
     agent: str | None = None
     base_url: str | None = None
@@ -96,26 +89,35 @@ class RunSettings(BaseModel):
         bounded = budget.target_calls or budget.minutes or budget.tokens or (budget.usd and not free)
         return budget if bounded else replace(budget, target_calls=DEFAULT_CALLS)
 
+    def check(self) -> None:
+        """Raises UsageError naming the strategy, preset, option or rule that does not exist or is out of bounds."""
+        self.search_options()
+        self.validation()
+
     def search_options(self) -> SearchOptions:
         """The strategy's options, checked. Raises UsageError naming the option."""
-        from .registry import strategy  # the registry knows the strategies, which know these settings
-
         options = strategy(self.strategy).options
-        try:
-            return options.model_validate(self.options)
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(map(str, first["loc"]))
-            hint = nearest(name, options.model_fields) if first["type"] == "extra_forbidden" else ""
-            reason = "there is no such option" if first["type"] == "extra_forbidden" else first["msg"]
-            raise UsageError(f"option '{name}' of strategy {self.strategy}: {reason}.{hint}") from None
+        return _checked(options, {**self._preset().options, **self.options}, f"of strategy {self.strategy}", "option")
+
+    def validation(self) -> ValidationRules:
+        """The rules of acceptance, checked. Raises UsageError naming the rule."""
+        return _checked(ValidationRules, {**self._preset().rules, **self.rules}, "of acceptance", "rule")
+
+    def _preset(self) -> Preset:
+        known = {DEFAULT_PRESET: Preset()} | dict(strategy(self.strategy).presets)
+        if self.preset not in known:
+            hint = nearest(self.preset, known)
+            raise UsageError(
+                f"preset: strategy {self.strategy} has none named '{self.preset}'.{hint} Known: {', '.join(known)}"
+            )
+        return known[self.preset]
 
     def plan(self, task: Task, target: Target, panels: Panels, uses: int) -> Plan:
         """What the budget buys, without a call; `uses` is how often the test split was used before.
 
         Raises BudgetTooSmall where it cannot pay certification plus one race.
         """
-        rules = self.validation()
+        rules = self.validation().fitted(len(task.search))
         return plan(
             task,
             target,
@@ -128,6 +130,14 @@ class RunSettings(BaseModel):
             max_regression=rules.max_regression,
         )
 
-    def validation(self) -> ValidationRules:
-        """The rules of acceptance, with the run's changes to the defaults."""
-        return ValidationRules(**self.rules)
+
+def _checked(model: type[M], values: Mapping[str, Any], of: str, what: str) -> M:
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        unknown = first["type"] == "extra_forbidden"
+        hint = nearest(name, model.model_fields) if unknown else ""
+        reason = f"there is no such {what}" if unknown else first["msg"]
+        raise UsageError(f"{what} '{name}' {of}: {reason}.{hint}") from None

@@ -26,12 +26,12 @@ from ..evaluation.panels import without_demos
 from ..tasks.prompt import Prompt
 from . import diagnosis
 from .at_once import at_once
-from .run_settings import SearchOptions
 from .sage_candidates import FILL, directed, earned, fill, from_playbook, scores_labels, together
-from .search_loop import after_validate, leader, proposed, validate
+from .search_loop import after_validate, judge, leader, proposed, settle
 from .session import Session
 from .state import Context, Graph, RunState, Update
 from .steps import side, step
+from .strategy import SPO, SearchOptions, Strategy
 
 BLOCK = 48
 UNLIMITED = 200
@@ -62,6 +62,14 @@ class SageOptions(SearchOptions):
     profile: Literal["auto", "strong", "small"] = "auto"
 
 
+class SageState(RunState):
+    """The run's state, with what the four roles pass on to each other: `directions` are the hypotheses, by index, that
+    candidates are made against; `tried_alone` says that each edit was left out in turn, and missed."""
+
+    directions: list[int]
+    tried_alone: bool
+
+
 class Investigation(TypedDict):
     """What one `investigate` task is given: the run, its iteration, and the direction's index."""
 
@@ -74,7 +82,7 @@ class Investigation(TypedDict):
 
 def build() -> Graph:
     """The strategy's subgraph, the four roles as nodes."""
-    builder = StateGraph(RunState, context_schema=Context)
+    builder = StateGraph(SageState, context_schema=Context, input_schema=RunState, output_schema=RunState)
     builder.add_node("export", step(export))
     builder.add_node("diagnostician", step(diagnostician))
     builder.add_node("triage", step(choose_directions))
@@ -95,7 +103,7 @@ def build() -> Graph:
     return builder.compile()
 
 
-def _by_direction(state: RunState) -> list[Send] | Literal["proposer"]:
+def _by_direction(state: SageState) -> list[Send] | Literal["proposer"]:
     given = {name: state[name] for name in ("run_id", "iteration", "champion", "pool")}
     return [Send("investigate", {**given, "direction": i}) for i in state["directions"]] or "proposer"
 
@@ -113,13 +121,13 @@ def options_of(session: Session) -> SageOptions:
     return options.model_copy(update={"profile": profile} | ({"edits": 1} if small else {}))
 
 
-async def export(session: Session, state: RunState) -> Update:
+async def export(session: Session, state: SageState) -> Update:
     """Measure the champion where a diagnosis needs it."""
     options, iteration = options_of(session), state["iteration"] + 1
     champion = session.prompt(state["champion"])
     session.hold_certification(champion)
     update: Update = {"iteration": iteration, "directions": []}
-    examples = without_demos((*session.panels.measured, *session.panels.demo_pool), champion)
+    examples = without_demos(session.panels.everything, champion)
     try:
         if session.desk is not None:
             limit = session.ledger.budget.target_calls
@@ -134,7 +142,7 @@ async def export(session: Session, state: RunState) -> Update:
     return update
 
 
-async def diagnostician(session: Session, state: RunState) -> Update:
+async def diagnostician(session: Session, state: SageState) -> Update:
     """Suppose causes of the champion's failures, and test each where nobody looked."""
     options, iteration = options_of(session), state["iteration"]
     workspace = diagnosis.workspace(session, state["champion"], state["pool"], iteration)
@@ -170,7 +178,7 @@ async def diagnostician(session: Session, state: RunState) -> Update:
     return {}
 
 
-async def choose_directions(session: Session, state: RunState) -> Update:
+async def choose_directions(session: Session, state: SageState) -> Update:
     """Keep the hypotheses that promise most per call."""
     options, iteration = options_of(session), state["iteration"]
     chosen = triage(
@@ -191,7 +199,7 @@ async def investigate(session: Session, state: Investigation) -> Update:
     return {}
 
 
-async def proposer(session: Session, state: RunState) -> Update:
+async def proposer(session: Session, state: SageState) -> Update:
     """Edits against each direction, in parallel; the playbook edits where no agent model is set."""
     if session.desk is None or not state["directions"]:
         return {}
@@ -223,7 +231,7 @@ async def proposer(session: Session, state: RunState) -> Update:
     return {}
 
 
-async def critic(session: Session, state: RunState) -> Update:
+async def critic(session: Session, state: SageState) -> Update:
     """Weed the edits by computation, then have an agent model review what they make together."""
     iteration, champion = state["iteration"], session.prompt(state["champion"])
     tried = diagnosis.tried(session, champion.id, iteration)
@@ -242,7 +250,7 @@ async def critic(session: Session, state: RunState) -> Update:
     return {}
 
 
-async def attribution(session: Session, state: RunState) -> Update:
+async def attribution(session: Session, state: SageState) -> Update:
     """Leave each edit out in turn, where it should help, and keep those that are missed; else make candidates as
     `random` does."""
     iteration = state["iteration"]
@@ -255,7 +263,7 @@ async def attribution(session: Session, state: RunState) -> Update:
             kept[bundle.id] = bundle
     tried_alone = tried_alone and bool(kept)
     if session.desk is None:
-        for child in await directed(session, state, known):
+        for child in await directed(session, state, state["directions"], known):
             kept.setdefault(child.id, child)
         await fill(session, state, kept, known, session.options.candidates - len(kept))
     elif not kept:
@@ -265,13 +273,16 @@ async def attribution(session: Session, state: RunState) -> Update:
         for child in from_playbook(session, state, known | set(kept)):
             kept.setdefault(child.id, child)
     update = proposed(session, state, iteration, list(kept.values()))
-    return {**update, "directions": state["directions"] if tried_alone else []}
+    return {**update, "tried_alone": tried_alone}
 
 
-async def validator(session: Session, state: RunState) -> Update:
+async def validator(session: Session, state: SageState) -> Update:
     """Measure the candidates, and say whether each fix helped where it should."""
     candidates = list(state["candidates"])
-    track = diagnosis.track(session, state) if state["directions"] and session.desk else ()
-    update = await validate(session, state, track)
+    track = diagnosis.track(session, state) if state["tried_alone"] and state["directions"] and session.desk else ()
+    update = settle(session, state, await judge(session, state, track))
     diagnosis.keep_effects(session, state["iteration"], state["champion"], candidates)
     return update
+
+
+STRATEGY = Strategy(build, SageOptions, {"faithful": SPO})

@@ -44,7 +44,7 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], boo
     measured = {r.example_id for r in session.evaluator.records(champion.id, "search")}
     examples = [e for e in without_demos(session.task.search, champion) if e.id in measured]
     trials = diagnosis.trials(proposals)
-    rules = session.settings.validation()
+    rules = session.rules
     race = 2 * (rules.block + min(rules.holdout, len(session.task.holdout)))
     if not trials or not session.calls.room_for_new("target", len(trials) * COSTS + race):
         return proposals, False
@@ -62,10 +62,10 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], boo
     return kept, True
 
 
-async def directed(session: Session, state: RunState, known: set[str]) -> list[Prompt]:
+async def directed(session: Session, state: RunState, directions: Sequence[int], known: set[str]) -> list[Prompt]:
     """The playbook's candidates, one for each direction."""
     found: list[Prompt] = []
-    for place, index in enumerate(state["directions"]):
+    for place, index in enumerate(directions):
         direction = diagnosis.direction(session, state["iteration"], index)
         rng = session.generator(state["iteration"], "directed", place)
         here = situation(session, session.prompt(state["champion"]), state["iteration"], rng)

@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from langgraph.graph import END, START, StateGraph
 
+from ..agents import playbook
 from ..agents.operators import Situation, sentences
+from ..agents.validator import Outcome
 from ..evaluation.shrinkage import choose, shrunken_estimates
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..traces.rows import Decision
 from .session import Session
 from .state import Context, Graph, RunState, Update
-from .steps import step
+from .steps import Work, step
 
 REFUTED = ("not better", "breaks too much", "screened out")
 """Outcomes that speak against what a candidate tried."""
 
 
-Propose = Callable[[Session, RunState], Awaitable[Update]]
-"""A strategy's own part: it ends with `proposed`, which fills `candidates` or sets `stop`."""
-
-
-def build_loop(propose: Propose) -> Graph:
-    """A strategy's subgraph: `propose` fills `candidates` (or sets `stop`), `validate` measures them."""
+def build_loop(propose: Work) -> Graph:
+    """A strategy's subgraph of two steps: its own, which ends with `proposed`, and `validate`, which measures what was
+    proposed; then its own again, until the search stops."""
     builder = StateGraph(RunState, context_schema=Context)
-    builder.add_node("propose", step(propose))
-    builder.add_node("validate", step(_validate))
-    builder.add_edge(START, "propose")
-    builder.add_conditional_edges("propose", _after_propose)
-    builder.add_conditional_edges("validate", after_validate, {"again": "propose", END: END})
+    name = propose.__name__
+    builder.add_node(name, step(propose))
+    builder.add_node("validate", step(validate))
+    builder.add_edge(START, name)
+    builder.add_conditional_edges(name, _after_propose)
+    builder.add_conditional_edges("validate", after_validate, {"again": name, END: END})
     return builder.compile()
 
 
@@ -45,12 +45,13 @@ def after_validate(state: RunState) -> Literal["again", "__end__"]:
     return "__end__" if state["stop"] else "again"
 
 
-async def _validate(session: Session, state: RunState) -> Update:
-    return await validate(session, state)
+async def validate(session: Session, state: RunState) -> Update:
+    """Measure the candidates, decide, and bring champion and pool up to date."""
+    return settle(session, state, await judge(session, state))
 
 
-async def validate(session: Session, state: RunState, track: Sequence[Example] = ()) -> Update:
-    """Measure the candidates, decide, and bring champion and pool up to date.
+async def judge(session: Session, state: RunState, track: Sequence[Example] = ()) -> Outcome:
+    """What the validator says of the candidates.
 
     `track`: what to race on, for candidates whose edits were tried one by one and that need no screen.
     """
@@ -58,9 +59,16 @@ async def validate(session: Session, state: RunState, track: Sequence[Example] =
     session.hold_certification(champion)
     candidates = [session.prompt(i) for i in state["candidates"]]
     before = state["proposed"] - len(candidates)
-    outcome = await session.validator(state["flip_rate"], tried=bool(track)).validate(
+    return await session.validator(state["flip_rate"], tried=bool(track)).validate(
         champion, candidates, iteration=state["iteration"], index=before, track=track
     )
+
+
+def settle(session: Session, state: RunState, outcome: Outcome) -> Update:
+    """Store and announce the verdicts of an iteration; the state with champion, pool and `stop` brought up to date.
+
+    Whoever judges candidates in a way of its own ends with this.
+    """
     for index, verdict in enumerate(outcome.verdicts):
         session.decide(
             Decision(
@@ -68,7 +76,7 @@ async def validate(session: Session, state: RunState, track: Sequence[Example] =
                 state["iteration"],
                 index,
                 verdict.prompt_id,
-                champion.id,
+                state["champion"],
                 verdict.outcome,
                 verdict.reason,
                 {**verdict.stats, "step": state["step"]},
@@ -108,13 +116,13 @@ def situation(session: Session, prompt: Prompt, iteration: int, rng: np.random.G
 
 
 def tried(session: Session, iteration: int, most: int = 12) -> list[str]:
-    """What earlier candidates added to their parents and was found no better, newest last."""
+    """What earlier candidates added to their parents' texts and was found no better, newest last."""
     texts: list[str] = []
     for decision in session.decisions_before(iteration):
         prompt = session.prompt(decision.prompt_id)
         if decision.verdict not in REFUTED or not prompt.parents:
             continue
-        old = set(sentences(session.prompt(prompt.parents[0]).system))
+        old = {sentence for parent in prompt.parents for sentence in sentences(session.prompt(parent).system)}
         texts += [s for s in sentences(prompt.system) if s not in old and s not in texts]
     return texts[-most:]
 
@@ -135,15 +143,43 @@ def proposed(session: Session, state: RunState, iteration: int, candidates: Sequ
 
 
 def leader(session: Session, accepted: Sequence[str], incumbent: str) -> str:
-    """The accepted prompt with the best shrunken estimate: an earlier champion may take the lead back."""
+    """The accepted prompt with the best shrunken estimate: an earlier champion may take the lead back.
+
+    Where plain means rank, the incumbent, whose mean beat theirs.
+    """
+    if session.rules.estimate == "mean":
+        return incumbent
     return choose(_scores(session, accepted), incumbent)
 
 
 def best_prompts(session: Session, contenders: Sequence[str], champion: str) -> list[str]:
-    """The P prompts that candidates are made from: the champion, then the contenders by shrunken estimate."""
-    estimates = shrunken_estimates(_scores(session, contenders))
-    ranked = sorted(estimates, key=lambda i: (-estimates[i].estimate, i))
+    """The P prompts that candidates are made from: the champion, then the contenders by estimate."""
+    found = estimates(session, contenders)
+    ranked = sorted(found, key=lambda i: (-found[i], i))
     return [champion, *(i for i in ranked if i != champion)][: session.options.pool]
+
+
+def estimates(session: Session, prompt_ids: Sequence[str]) -> dict[str, float]:
+    """How good each of the prompts that were measured is thought to be, by the run's rule."""
+    scores = _scores(session, prompt_ids)
+    if session.rules.estimate == "mean":
+        return {i: sum(row.values()) / len(row) for i, row in scores.items()}
+    return {i: found.estimate for i, found in shrunken_estimates(scores).items()}
+
+
+def distinct(
+    session: Session, state: RunState, iteration: int, children: Sequence[Prompt | None], known: set[str]
+) -> list[Prompt]:
+    """The children without repeats; a repeat is replaced by another edit of the playbook's, where it has one."""
+    kept: dict[str, Prompt] = {}
+    for index, child in enumerate(children):
+        if child is None or child.id in kept:
+            rng = session.generator(iteration, "replace", index)
+            parent = session.prompt(state["pool"][index % len(state["pool"])])
+            child = playbook.edit(situation(session, parent, iteration, rng), known | set(kept))
+        if child is not None:
+            kept.setdefault(child.id, child)
+    return list(kept.values())
 
 
 def _scores(session: Session, prompt_ids: Sequence[str]) -> dict[str, dict[tuple[str, int], float]]:

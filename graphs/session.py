@@ -17,7 +17,7 @@ import numpy as np
 from ..agents.ask import AgentDesk
 from ..agents.leaks import Copies
 from ..agents.paid_sandbox import PaidSandbox
-from ..agents.validator import Validator, bold
+from ..agents.validator import ValidationRules, Validator, bold
 from ..errors import SandboxError, StoreError
 from ..evaluation.budget import check_prices
 from ..evaluation.evaluator import Evaluator
@@ -39,7 +39,9 @@ from ..traces.redact import redact
 from ..traces.rows import Decision, Hypothesis, Run, RunStatus, StoredPrompt
 from ..traces.store import RunStore
 from . import lease
-from .run_settings import RunSettings, SearchOptions
+from .registry import entry
+from .run_settings import RunSettings
+from .strategy import SearchOptions
 
 if TYPE_CHECKING:
     from ..models.agent import AgentModel
@@ -92,10 +94,15 @@ class Session:
         """A prompt of this run by its id."""
         return self._prompts[prompt_id]
 
-    @property
+    @cached_property
     def options(self) -> SearchOptions:
         """The strategy's options."""
         return self.settings.search_options()
+
+    @cached_property
+    def rules(self) -> ValidationRules:
+        """The rules of acceptance."""
+        return self.settings.validation().fitted(len(self.task.search))
 
     def known_before(self, iteration: int) -> set[str]:
         """Ids of the prompts of earlier iterations: what a proposal must differ from.
@@ -170,7 +177,7 @@ class Session:
 
     def validator(self, flip_rate: float, *, tried: bool = False) -> Validator:
         """The validator with this run's rules; `tried`: for candidates whose edits were tried one by one."""
-        rules = self.settings.validation()
+        rules = self.rules
         return Validator(
             evaluator=self.evaluator,
             panels=self.panels,
@@ -270,9 +277,7 @@ def sandbox_of(settings: RunSettings) -> Sandbox | None:
     The playbook's analyses are our own code: unless another place is named, they stay on this machine, whatever keys
     there are, and run in a plain worker process where nothing isolates.
     """
-    from .registry import strategy  # which knows the strategies, which know sessions
-
-    if not strategy(settings.strategy).runs_code:
+    if not entry(settings.strategy).runs_code:
         return None
     from ..sandbox.choose import make_sandbox  # probing takes a moment, and most strategies run no code
 

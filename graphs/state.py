@@ -8,6 +8,8 @@ from langgraph.graph.state import CompiledStateGraph
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
+from .registry import STRATEGIES
+
 DEFAULT_TASK = "headlines"
 DEFAULT_STRATEGY = "sage"
 
@@ -33,7 +35,7 @@ class OptimizeInput(TaskInput, total=False):
         Field(
             default=DEFAULT_STRATEGY,
             title="Strategy",
-            description="How candidates are found: sage (diagnosis by code), random or demos.",
+            description=f"How candidates are found: {', '.join(STRATEGIES)}.",
         ),
     ]
 
@@ -62,9 +64,8 @@ class RunState(OptimizeInput):
 
     `champion` is the prompt to beat, `accepted` the seed and the latest champions, `pool` the prompts that
     candidates are made from (best first), `candidates` those of the iteration in hand, `proposed` how many there
-    were in all, `directions` the hypotheses that candidates are made against. `flip_rate` is what A/A runs of
-    the seed showed, `decoding` how the target answers; `stop` says why the search ended
-    (empty: it goes on). `prepare` sets every field.
+    were in all. `flip_rate` is what A/A runs of the seed showed, `decoding` how the target answers; `stop` says
+    why the search ended (empty: it goes on). `prepare` sets every field; a strategy may have more, of its own.
     """
 
     run_id: str
@@ -76,7 +77,6 @@ class RunState(OptimizeInput):
     pool: list[str]
     candidates: list[str]
     proposed: int
-    directions: list[int]
     flip_rate: float
     decoding: str
     stop: str

@@ -19,10 +19,10 @@ from ..errors import DiskFull, RunInterrupted, SageError, StoreError
 from ..evaluation.budget import Budget
 from ..evaluation.outage import PATIENCE_MINUTES
 from ..graphs.optimize import build
-from ..graphs.registry import strategy as known_strategy
 from ..graphs.run_settings import RunSettings
 from ..graphs.session import close_session, hand_in, waits_for_provider
 from ..graphs.state import DEFAULT_STRATEGY
+from ..graphs.strategy import DEFAULT_PRESET
 from ..models.names import check_model
 from ..settings import settings as installation
 from ..tasks.load import load_task, task_source
@@ -86,6 +86,7 @@ async def aoptimize(
     sandbox: str = "auto",
     concurrency: int | None = None,
     patience: float = PATIENCE_MINUTES,
+    preset: str = DEFAULT_PRESET,
     options: Mapping[str, Any] | None = None,
     rules: Mapping[str, Any] | None = None,
     task_options: Mapping[str, Any] | None = None,
@@ -99,12 +100,12 @@ async def aoptimize(
     is set and an agent writes code, else `local`; `none`: no code at all; `unsafe`: not isolated). `concurrency`: calls
     to the target under way at once (None: it starts at 20 and finds out what the provider bears). `patience`: minutes
     to wait for a provider that does not answer any more (no working time: they do not count as `minutes` of the
-    budget); then ProviderDown is raised, and `resume` goes on. `options`: of the
-    strategy (`candidates`, `pool`, `iterations`, …); `rules`: changes to `ValidationRules`; `task_options`: keywords of
-    `load_task`. `listener(event, fields)` is told what happens; `control` can ask the run to stop at the next step,
+    budget); then ProviderDown is raised, and `resume` goes on. `preset`: `default`, or `faithful` for what the
+    strategy's paper did; `options` of the strategy (`candidates`, `pool`, `iterations`, …) and `rules` of acceptance
+    (see `ValidationRules`) are changes to it. `task_options`: keywords of `load_task`. `listener(event, fields)` is
+    told what happens; `control` can ask the run to stop at the next step,
     or at once where it waits for a provider that is down: then RunInterrupted is raised, and `resume` goes on.
     """
-    known_strategy(strategy)
     limits = Budget.parse(budget)
     run_id = str(uuid.uuid4())
     loaded = await asyncio.to_thread(load_task, task, **(task_options or {}))
@@ -113,6 +114,7 @@ async def aoptimize(
         task_options=dict(task_options or {}),
         task_key=loaded.key,
         strategy=strategy,
+        preset=preset,
         options=dict(options or {}),
         target=target if isinstance(target, str) else getattr(target, "__name__", type(target).__name__),
         agent=agent,
@@ -127,7 +129,7 @@ async def aoptimize(
         concurrency=checked_concurrency(concurrency),
         patience=checked_patience(patience),
     )
-    settings.search_options()
+    settings.check()
     known = await known_run(run, settings) if run else None
     if known is not None:
         await take_up(known)

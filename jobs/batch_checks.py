@@ -20,7 +20,7 @@ def check_optimize(options: dict[str, Any], alias: str) -> int | None:
 
     call = optimize_call(options)
     call.settings.limits()
-    call.settings.search_options()
+    call.settings.check()
     known = asyncio.run(known_run(alias, call.settings))
     if known is None or known.costs_more:
         _agreed(asyncio.run(survey(call.task, call.settings)).most_usd, options)

@@ -46,7 +46,7 @@ class Survey:
 async def survey(task: Task, settings: RunSettings) -> Survey:
     """Everything that can be known without a call. Raises BudgetTooSmall and whatever else the run would refuse."""
     limits = settings.limits()
-    settings.search_options()
+    settings.check()
     check_sandbox(settings)
     target = make_target(settings.target, task, settings.base_url)
     prices = {settings.target: target.price}

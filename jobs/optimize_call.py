@@ -7,14 +7,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import UsageError
-from ..graphs.registry import strategy
 from ..graphs.run_settings import RunSettings
 from ..tasks.load import load_task, task_source
 from ..tasks.task import Task
 from .options import option_values, task_options
 from .sandbox_choice import check_choice
 
-SETTINGS = ("strategy", "target", "base_url", "seed", "certify", "timeout", "concurrency", "patience", "sandbox")
+SETTINGS = (
+    "strategy",
+    "preset",
+    "target",
+    "base_url",
+    "seed",
+    "certify",
+    "timeout",
+    "concurrency",
+    "patience",
+    "sandbox",
+)
 """Options that are settings of the run as they are."""
 OPTIONS = ("candidates", "pool", "iterations")
 """Options of every strategy, which have options of the command line of their own."""
@@ -37,17 +47,23 @@ class OptimizeCall:
 
 def optimize_call(given: Mapping[str, Any]) -> OptimizeCall:
     """The call with these options. Raises UsageError for whatever the caller can mend."""
-    strategy(given["strategy"])
     check_choice(given["sandbox"])
     options = {name: given[name] for name in OPTIONS if given[name] is not None}
     more = option_values(given["option"] or ())
+    rules = option_values(given["rule"] or (), "--rule", "confidence=0.9")
     twice = next((name for name in more if name in options), None)
     if twice:
         raise UsageError(f"--option: '{twice}' is given twice: as --{twice} too")
     keywords = task_options(**{name: given[name] for name in TASK_OPTIONS})
     chosen = {name: given[name] for name in SETTINGS}
-    chosen |= {"agent": given["agent"] or None, "budget": given["budget"] or "", "options": options | more}
+    chosen |= {
+        "agent": given["agent"] or None,
+        "budget": given["budget"] or "",
+        "options": options | more,
+        "rules": rules,
+    }
     source = task_source(given["task"])
     task = load_task(source, **keywords)
     settings = RunSettings(task=source, task_options=keywords, task_key=task.key, **chosen)
+    settings.check()
     return OptimizeCall(source, task, keywords, chosen, settings)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import UsageError
+from ..graphs.registry import STRATEGIES
 
 TaskArgument = Annotated[
     str,
@@ -73,19 +74,14 @@ ShuffleOption = Annotated[
         help="Shuffle the right answers: a control in which nothing can be learned and nothing should be found.",
     ),
 ]
-STRATEGIES = {
-    "sage": "diagnosis by executed code, edits against confirmed causes, raced",
-    "random": "error-informed random search: edits of the best prompts, raced",
-    "demos": "random search over worked examples only, the baseline to beat",
-}
-"""The registry's strategies and their summaries, for --help, which must not wait for the graphs to be imported."""
-
 StrategyOption = Annotated[
     str,
     typer.Option(
         "--strategy",
         metavar="NAME",
-        help="How candidates are found. " + ". ".join(f"{name}: {words}" for name, words in STRATEGIES.items()) + ".",
+        help="How candidates are found. "
+        + ". ".join(f"{name}: {known.summary}" for name, known in STRATEGIES.items())
+        + ".",
     ),
 ]
 OptionOption = Annotated[
@@ -94,6 +90,22 @@ OptionOption = Annotated[
         "--option",
         metavar="NAME=VALUE",
         help="An option of the strategy, such as directions=8 or max_rounds=2 of sage; may be given several times.",
+    ),
+]
+PresetOption = Annotated[
+    str,
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        help="default: this project's validation. faithful: the settings and acceptance rule of the strategy's paper.",
+    ),
+]
+RuleOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rule",
+        metavar="NAME=VALUE",
+        help="A rule of acceptance, such as confidence=0.9 or accept=significant; may be given several times.",
     ),
 ]
 SandboxOption = Annotated[
@@ -173,19 +185,19 @@ AskAboveOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
-def option_values(given: Sequence[str]) -> dict[str, Any]:
+def option_values(given: Sequence[str], flag: str = "--option", example: str = "directions=8") -> dict[str, Any]:
     """`NAME=VALUE` texts as a mapping; values are whole numbers, numbers, true, false, none, else texts.
 
-    Raises UsageError for a text of another form or a name given twice. Whether the strategy has such an option is
-    for `RunSettings.search_options` to say.
+    Raises UsageError for a text of another form or a name given twice. Whether there is such an option is for
+    `RunSettings.check` to say.
     """
     found: dict[str, Any] = {}
     for text in given:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not (name and equals and value):
-            raise UsageError(f"--option: write NAME=VALUE, as in --option directions=8, not '{text}'")
+            raise UsageError(f"{flag}: write NAME=VALUE, as in {flag} {example}, not '{text}'")
         if name in found:
-            raise UsageError(f"--option: '{name}' is given twice")
+            raise UsageError(f"{flag}: '{name}' is given twice")
         found[name] = _value(value)
     return found
 

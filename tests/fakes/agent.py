@@ -17,6 +17,8 @@ PLAIN: Mapping[str, Said] = {
     "Proposal": {"cause": "unknown", "edits": []},
     "Critique": {"problems": [], "verdict": "accept", "repaired": ""},
     "Rewrite": {"diagnosis": "unknown", "prompt": ""},
+    "Crossover": {"crossed": "", "prompt": ""},
+    "NewPrompt": {"prompt": ""},
 }
 """An agent that has nothing to say."""
 

@@ -17,7 +17,7 @@ from sage_spo.tests.fakes.landscape import answer, make_task, stubborn
 from sage_spo.traces.store import RunStore
 
 
-@pytest.mark.parametrize("strategy", ["random", "demos"])
+@pytest.mark.parametrize("strategy", ["random", "genetic", "opro", "demos"])
 def test_a_better_prompt_is_found_and_proven(strategy: str):
     result = optimize(make_task(), strategy=strategy, target=answer, budget="target_calls=1200")
     assert result.verdict == "improved"

@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 
 from sage_spo.errors import UsageError
-from sage_spo.graphs.registry import STRATEGIES as REGISTERED
-from sage_spo.jobs import options
 from sage_spo.jobs.api import aoptimize
 from sage_spo.jobs.cli import main
 from sage_spo.jobs.options import option_values
@@ -22,10 +20,6 @@ from sage_spo.tests.unit.sandbox.without import command
 NOTHING_ISOLATES = command(
     "namespaces,landlock", "-c", "import sys\nfrom sage_spo.jobs.cli import main\nsys.exit(main(sys.argv[1:]))"
 )
-
-
-def test_help_lists_the_strategies_of_the_registry() -> None:
-    assert {name: entry.summary for name, entry in REGISTERED.items()} == options.STRATEGIES
 
 
 def test_option_values_are_numbers_truth_values_or_texts() -> None:

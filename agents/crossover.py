@@ -1,0 +1,102 @@
+"""Crossover: one prompt bred from two, with the errors of both in view (ALGORITHMS section 1.2; EvoPrompt's GA)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from pydantic import BaseModel, Field
+
+from ..errors import BudgetExceeded
+from ..tasks.prompt import Prompt
+from . import playbook
+from .ask import AgentDesk, fence, fenced, prompt_text
+from .operators import Situation, sentences
+from .rewriter import LONGEST, conditions, rewrite, sample, shown, written
+
+ERRORS_SHOWN = 4
+"""Of each parent."""
+
+
+class Crossover(BaseModel):
+    """What the agent model is asked for."""
+
+    crossed: str = Field(description="A full prompt that joins what is best in the two.")
+    prompt: str = Field(description="That prompt, changed so that it prevents the failures.")
+
+
+async def crossover(
+    mother: Situation,
+    father: Situation,
+    known: Collection[str],
+    desk: AgentDesk | None,
+    *,
+    iteration: int,
+    index: int,
+    tried: Sequence[str] = (),
+) -> Prompt | None:
+    """A child of both prompts, of an id not in `known`: crossed and mutated in one request to the agent model.
+
+    A prompt that is both parents is rewritten. Without an agent model, or where its reply is of no use, the child is
+    spliced and edited by the playbook. None where nothing new came.
+    """
+    if mother.prompt == father.prompt:
+        return await rewrite(mother, known, desk, iteration=iteration, index=index, tried=tried)
+    if desk is not None and len(mother.prompt.system) + len(father.prompt.system) <= LONGEST:
+        try:
+            child = await _asked(mother, father, desk, iteration, index, tried)
+        except BudgetExceeded:  # no agent call left: the playbook goes on alone
+            child = None
+        if child is not None and child.id not in known:
+            return child
+    return spliced(mother, father, known)
+
+
+def spliced(mother: Situation, father: Situation, known: Collection[str]) -> Prompt | None:
+    """The beginning of one prompt and the end of the other, with the demos of either, changed by the playbook."""
+    rng = mother.rng
+    first, second = sentences(mother.prompt.system), sentences(father.prompt.system)
+    head = first[: int(rng.integers(len(first) + 1))]
+    tail = [s for s in second[int(rng.integers(len(second) + 1)) :] if s not in head]
+    demos = (mother if rng.random() < 0.5 else father).prompt.demos
+    parents = (mother.prompt.id, father.prompt.id)
+    child = mother.prompt.edited(text=" ".join([*head, *tail]), demos=demos, origin="spliced", parents=parents)
+    fit = bool(child.system.strip()) and not mother.task.violations(child)
+    edited = playbook.edit(_at(mother, child if fit else mother.prompt), known)
+    if edited is None:
+        return child if fit and child.id not in known else None
+    origin = f"spliced + {edited.origin}" if fit else edited.origin
+    return edited.model_copy(update={"parents": parents if fit else edited.parents, "origin": origin})
+
+
+def _at(situation: Situation, prompt: Prompt) -> Situation:
+    # The records are the mother's: what it gets wrong is the best guess of what its child does.
+    return Situation(situation.task, prompt, situation.records, situation.demo_pool, situation.rng, situation.unseen)
+
+
+async def _asked(
+    mother: Situation, father: Situation, desk: AgentDesk, iteration: int, index: int, tried: Sequence[str]
+) -> Prompt | None:
+    errors = [(parent, record) for parent in (mother, father) for record in sample(parent, ERRORS_SHOWN)]
+    seen = [record.example_id for _, record in errors]
+    message = prompt_text(
+        "crossover",
+        fence=fence(desk.calls.seed, iteration, index, mother.prompt.id, father.prompt.id, *seen),
+        first=fenced(mother.prompt.system, cap=LONGEST),
+        second=fenced(father.prompt.system, cap=LONGEST),
+        failures=[shown(mother.task, record) for _, record in errors],
+        tried=[fenced(text, cap=300) for text in tried],
+        **conditions(mother.task, mother.prompt),
+    )
+    reply = await desk.ask(
+        Crossover,
+        [{"role": "user", "content": message}],
+        role="breeder",
+        iteration=iteration,
+        index=index,
+        max_tokens=2048 + len(mother.prompt.system) + len(father.prompt.system),
+    )
+    if reply is None:
+        return None
+    demos = (mother if mother.rng.random() < 0.5 else father).prompt.demos
+    parents = (mother.prompt.id, father.prompt.id)
+    return written(mother.task, mother.prompt, reply.prompt, "crossover", seen, demos=demos, parents=parents)

@@ -1,0 +1,76 @@
+"""A new prompt from a history of prompts and their scores (OPRO, arXiv 2309.03409, section 4; ALGORITHMS section 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from pydantic import BaseModel, Field
+
+from ..errors import BudgetExceeded
+from ..tasks.prompt import Prompt
+from . import playbook
+from .ask import AgentDesk, fence, fenced, prompt_text
+from .operators import Situation
+from .rewriter import LONGEST, conditions, written
+
+EXAMPLES_SHOWN = 3
+Scored = tuple[Prompt, float]
+"""A prompt and its score, from 0 to 1."""
+
+
+class NewPrompt(BaseModel):
+    """What the agent model is asked for."""
+
+    prompt: str = Field(description="The full new prompt.")
+
+
+async def from_history(
+    best: Situation,
+    history: Sequence[Scored],
+    known: Collection[str],
+    desk: AgentDesk | None,
+    *,
+    iteration: int,
+    index: int,
+    temperature: float,
+) -> Prompt | None:
+    """A prompt of an id not in `known`, written by the agent model after it read the history, worst first.
+
+    `best` is the situation of the prompt whose demos and placeholders the new one keeps. Without an agent model, or
+    where its reply is of no use, the playbook edits that prompt. None where nothing new came.
+    """
+    if desk is not None:
+        try:
+            child = await _asked(best, history, desk, iteration, index, temperature)
+        except BudgetExceeded:  # no agent call left: the playbook goes on alone
+            child = None
+        if child is not None and child.id not in known:
+            return child
+    return playbook.edit(best, known)
+
+
+async def _asked(
+    best: Situation, history: Sequence[Scored], desk: AgentDesk, iteration: int, index: int, temperature: float
+) -> Prompt | None:
+    task = best.task
+    pool = [e for e in best.demo_pool if e.id not in best.unseen]
+    examples = [pool[int(i)] for i in best.rng.permutation(len(pool))[:EXAMPLES_SHOWN]]
+    seen = [e.id for e in examples]
+    cap = LONGEST // max(1, len(history))
+    message = prompt_text(
+        "history",
+        fence=fence(desk.calls.seed, iteration, index, *(p.id for p, _ in history), *seen),
+        history=[{"text": fenced(p.system, cap=cap), "score": round(100 * score)} for p, score in history],
+        examples=[{"input": fenced(e.input), "expected": fenced(e.label, cap=600)} for e in examples],
+        **conditions(task, best.prompt),
+    )
+    reply = await desk.ask(
+        NewPrompt,
+        [{"role": "user", "content": message}],
+        role="historian",
+        iteration=iteration,
+        index=index,
+        max_tokens=2048 + len(best.prompt.system) // 2,
+        temperature=temperature,
+    )
+    return None if reply is None else written(task, best.prompt, reply.prompt, "from the history", seen)

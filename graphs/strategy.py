@@ -1,0 +1,64 @@
+"""What a search strategy is to the engine: a subgraph, its options, and the presets that change them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:  # importing LangGraph takes a second, and `--help` needs none of it
+    from .state import Graph
+
+DEFAULT_PRESET = "default"
+
+
+class SearchOptions(BaseModel):
+    """Options that every strategy has.
+
+    `candidates` (Q) are proposed per iteration from the `pool` (P) best prompts; `iterations` is a limit on top of
+    the budget (None: until the budget is spent).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    candidates: int = Field(default=8, ge=1, le=64)
+    pool: int = Field(default=2, ge=1, le=64)
+    iterations: int | None = Field(default=None, ge=1)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Options and rules of acceptance that belong together; what a run sets itself comes on top."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    rules: Mapping[str, Any] = field(default_factory=dict)
+
+
+WHOLE = 1_000_000
+"""More examples than any search split has."""
+
+SPO = Preset(
+    options={"candidates": 3, "pool": 2, "iterations": 10},
+    rules={
+        "accept": "argmax",
+        "screen": False,
+        "estimate": "mean",
+        "finalists": 64,
+        "block": WHOLE,
+        "max_race": WHOLE,
+        "holdout": 0,
+    },
+)
+"""SPO's frame as published (arXiv 2606.18902; ALGORITHMS section 1): K = 10, P = 2, Q = 3; every candidate is measured
+on all of the search split, and the highest mean leads."""
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A search strategy: its subgraph over `RunState`, the type of its options, its presets beside the default."""
+
+    build: Callable[[], Graph]
+    options: type[SearchOptions] = SearchOptions
+    presets: Mapping[str, Preset] = field(default_factory=dict)
