@@ -193,7 +193,7 @@ async def test_sys_exit_is_an_end_like_any_other(place: Place, table: Table) -> 
 MEMORY = [
     "x = bytearray(600 << 20)",
     "x = np.ones(600 << 17)",
-    "x = []\nwhile True: x.append(' ' * (1 << 20) + str(len(x)))",
+    "x = []\nwhile True: x.append(bytearray(8 << 20))",
 ]
 
 
