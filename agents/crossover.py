@@ -59,13 +59,16 @@ def spliced(mother: Situation, father: Situation, known: Collection[str]) -> Pro
     tail = [s for s in second[int(rng.integers(len(second) + 1)) :] if s not in head]
     demos = (mother if rng.random() < 0.5 else father).prompt.demos
     parents = (mother.prompt.id, father.prompt.id)
-    child = mother.prompt.edited(text=" ".join([*head, *tail]), demos=demos, origin="spliced", parents=parents)
+    seen = dict.fromkeys((*mother.prompt.shown, *father.prompt.shown))
+    text = " ".join([*head, *tail])
+    child = mother.prompt.edited(text=text, demos=demos, origin="spliced", parents=parents, shown=seen)
     fit = bool(child.system.strip()) and not mother.task.violations(child)
     edited = playbook.edit(_at(mother, child if fit else mother.prompt), known)
     if edited is None:
         return child if fit and child.id not in known else None
     origin = f"spliced + {edited.origin}" if fit else edited.origin
-    return edited.model_copy(update={"parents": parents if fit else edited.parents, "origin": origin})
+    changes = {"parents": parents, "shown": child.shown} if fit else {}
+    return edited.model_copy(update={"origin": origin, **changes})
 
 
 def _at(situation: Situation, prompt: Prompt) -> Situation:
@@ -77,7 +80,7 @@ async def _asked(
     mother: Situation, father: Situation, desk: AgentDesk, iteration: int, index: int, tried: Sequence[str]
 ) -> Prompt | None:
     errors = [(parent, record) for parent in (mother, father) for record in sample(parent, ERRORS_SHOWN)]
-    seen = [record.example_id for _, record in errors]
+    seen = list(dict.fromkeys(record.example_id for _, record in errors))
     message = prompt_text(
         "crossover",
         fence=fence(desk.calls.seed, iteration, index, mother.prompt.id, father.prompt.id, *seen),
@@ -99,4 +102,5 @@ async def _asked(
         return None
     demos = (mother if mother.rng.random() < 0.5 else father).prompt.demos
     parents = (mother.prompt.id, father.prompt.id)
-    return written(mother.task, mother.prompt, reply.prompt, "crossover", seen, demos=demos, parents=parents)
+    own = [*seen, *(i for i in (*mother.prompt.shown, *father.prompt.shown) if i not in seen)]
+    return written(mother.task, mother.prompt, reply.prompt, "crossover", own, demos=demos, parents=parents)

@@ -39,14 +39,26 @@ async def from_history(
     `best` is the situation of the prompt whose demos and placeholders the new one keeps. Without an agent model, or
     where its reply is of no use, the playbook edits that prompt. None where nothing new came.
     """
-    if desk is not None:
+    shown = shortened(history)
+    if desk is not None and shown:
         try:
-            child = await _asked(best, history, desk, iteration, index, temperature)
+            child = await _asked(best, shown, desk, iteration, index, temperature)
         except BudgetExceeded:  # no agent call left: the playbook goes on alone
             child = None
         if child is not None and child.id not in known:
             return child
     return playbook.edit(best, known)
+
+
+def shortened(history: Sequence[Scored]) -> list[Scored]:
+    """The best of a history that goes from the worst to the best, as many as fit a request uncut."""
+    room, kept = LONGEST, []
+    for prompt, score in reversed(history):
+        room -= len(prompt.system)
+        if room < 0:
+            break
+        kept.append((prompt, score))
+    return kept[::-1]
 
 
 async def _asked(
@@ -56,11 +68,10 @@ async def _asked(
     pool = [e for e in best.demo_pool if e.id not in best.unseen]
     examples = [pool[int(i)] for i in best.rng.permutation(len(pool))[:EXAMPLES_SHOWN]]
     seen = [e.id for e in examples]
-    cap = LONGEST // max(1, len(history))
     message = prompt_text(
         "history",
         fence=fence(desk.calls.seed, iteration, index, *(p.id for p, _ in history), *seen),
-        history=[{"text": fenced(p.system, cap=cap), "score": round(100 * score)} for p, score in history],
+        history=[{"text": fenced(p.system, cap=LONGEST), "score": round(100 * score)} for p, score in history],
         examples=[{"input": fenced(e.input), "expected": fenced(e.label, cap=600)} for e in examples],
         **conditions(task, best.prompt),
     )

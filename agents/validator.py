@@ -30,10 +30,10 @@ class ValidationRules(BaseModel):
     """How candidates are measured and accepted (ALGORITHMS section 5).
 
     With `screen`, candidates are compared on a small panel first: `keep` is the share that goes on after each third of
-    it, and the best `finalists` race on the other examples, in blocks of `block`, on at most `max_race`. Without, all
-    of them race, on the whole search split. The first `holdout` examples of the holdout split are looked at before a
-    candidate is accepted; it must not break more than `max_regression` of them (a rate), and at most `max_missing` of
-    the answers may be missing.
+    it, and the best `finalists` race on the other examples; without, all of them race on any of the search split. A
+    race goes over blocks of `block` examples, at most `max_race` in all. The first `holdout` examples of the holdout
+    split are looked at before a candidate is accepted; it must not break more than `max_regression` of them (a rate).
+    Where more than `max_missing` of a candidate's answers are missing, it is not accepted.
 
     `accept`: `likely` takes a candidate whose probability of being better reaches `confidence`; `significant`
     spends an error rate of 5 % over all candidates of the run (anytime-valid); `argmax` takes the higher mean, as
@@ -132,7 +132,7 @@ class Validator:
             verdicts[candidate.id] = _not_measured(candidate, "the budget had no room to screen it")
         # Those that were seen on the whole panel come first: the rest fell out before.
         ranked = sorted(screened.items(), key=lambda item: (-item[1].n, -item[1].rank))
-        finalists = [c for c, a in ranked if a.promising][: self.rules.finalists]
+        finalists = [c for c, a in ranked if a.promising][: self.rules.finalists if self.rules.screen else None]
         for candidate, shown in screened.items():
             if candidate not in finalists:
                 verdicts[candidate.id] = Verdict(
@@ -151,6 +151,8 @@ class Validator:
             rank = index + list(candidates).index(candidate) + 1
             if not self._passes(races[candidate], rank):
                 verdict = Verdict(candidate.id, False, "not better", _race_words(races[candidate]), base)
+            elif reason := self._missing(candidate):
+                verdict = Verdict(candidate.id, False, "inconclusive", reason, base)
             elif winner is not None:
                 verdict = Verdict(candidate.id, False, "second best", "another finalist was accepted", base)
             else:
@@ -243,6 +245,13 @@ class Validator:
             running = [c for c in running if self._still_open(differences[c], blocks)]
         return differences, False
 
+    def _missing(self, candidate: Prompt) -> str:
+        """Why the candidate's scores say too little: in words, empty where they do not."""
+        records = self.evaluator.records(candidate.id, "search")
+        missing = sum(r.score is None for r in records)
+        few = missing <= self.rules.max_missing * len(records)
+        return "" if few else f"{missing} of {len(records)} answers on the search split are missing"
+
     def _reused(self, candidate: Prompt) -> int:
         """On how many of the examples it was measured on the candidate's writer had seen the right answer."""
         measured = {r.example_id for r in self.evaluator.records(candidate.id, "search")}
@@ -310,7 +319,7 @@ class Validator:
 
     def _guard_jobs(self, champion: Prompt, candidate: Prompt) -> list[Job]:
         preserve = self.evaluator.task.preserve
-        jobs = [Job(p, self._guarded, "holdout") for p in (champion, candidate)]
+        jobs = [Job(p, self._guarded, "holdout") for p in (champion, candidate) if self._guarded]
         return jobs + [Job(p, preserve, "preserve") for p in (champion, candidate) if preserve]
 
     def _compared(self, champion: Prompt, candidate: Prompt, examples: Sequence[Example]) -> list[float]:

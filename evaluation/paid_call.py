@@ -55,11 +55,13 @@ class Block:
 class PaidCall:
     """A request on its way. `answer` ends it; `journal` says what it took, however it ended."""
 
-    __slots__ = ("block", "bound", "charges", "request", "sent")
+    __slots__ = ("before", "block", "bound", "charges", "request", "sent")
 
-    def __init__(self, request: PaidRequest, block: Block) -> None:
+    def __init__(self, request: PaidRequest, block: Block, before: Call | None = None) -> None:
         self.request = self.sent = request
         self.block = block
+        self.before = before
+        """What was journalled of earlier attempts that came to nothing."""
         self.bound = request.max_input_tokens + request.max_output_tokens
         self.charges: list[Charge] = []
         """One for each attempt."""
@@ -87,16 +89,17 @@ class PaidCall:
 
     def journal(self, *, missing: bool) -> Call:
         """What the ledger's journal keeps of it."""
-        block, charges = self.block, self.charges
+        block, charges, before = self.block, self.charges, self.before
+        paid = [*charges, before] if before else charges
         return Call(
             block.run_id,
             self.request.key,
             block.role,
             block.iteration,
-            sum([c.input_tokens for c in charges]),
-            sum([c.output_tokens for c in charges]),
-            sum([c.usd for c in charges]),
-            len(charges),
+            sum([c.input_tokens for c in paid]),
+            sum([c.output_tokens for c in paid]),
+            sum([c.usd for c in paid]),
+            len(charges) + (before.attempts if before else 0),
             False,
             missing,
         )

@@ -52,6 +52,8 @@ class PaidCalls:
     """What is known of each provider, by the model's or app's name."""
     _journal: dict[str, int] = field(default_factory=dict)
     """For every call this run made: the step or iteration that made it."""
+    _in_vain: dict[str, Call] = field(default_factory=dict)
+    """What was paid for calls that are to be asked again: they failed in an earlier process, or were cut."""
     _newest: int = -1
     """No call of the journal is of a later one."""
     _replayed: set[str] = field(default_factory=set)
@@ -66,6 +68,7 @@ class PaidCalls:
         in_flight = in_flight if isinstance(in_flight, int) else in_flight(len(calls))
         # Errors are never kept: what went missing is asked again.
         self._journal.update({call.key: call.iteration for call in calls if not call.missing})
+        self._in_vain.update({call.key: call for call in calls if call.missing})
         self._newest = max(self._journal.values(), default=-1)
         self.ledger.restore(calls, restarts=restarts, in_flight=in_flight)
 
@@ -197,13 +200,16 @@ class PaidCalls:
 
     async def _pay(self, request: PaidRequest, block: Block) -> Answer | None:
         """Make one call and write down what came of it."""
-        call, answer = PaidCall(request, block), None
+        call, answer = PaidCall(request, block, self._in_vain.get(request.key)), None
         try:
             answer = await call.answer()
             self.store.add(answer)
-        except ModelRefused:
-            raise
-        except ModelError as error:
+        except BaseException as error:
+            if not isinstance(error, ModelError) or isinstance(error, ModelRefused):
+                if call.charges:  # it will be asked again, and what it took until now is spent
+                    self._in_vain[request.key] = paid = call.journal(missing=True)
+                    self.store.add(paid)
+                raise
             self.trouble = redact(str(error))
             self.on_trouble(self.trouble)
         self._done(call.journal(missing=answer is None), answer)

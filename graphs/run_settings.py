@@ -52,7 +52,7 @@ CHANGES: dict[str, Change] = {
 class RunSettings(BaseModel):
     """One run's definition: plain values only, never a key.
 
-    `options` and `rules` (of acceptance) are changes to the strategy's `preset`, `default` or `faithful`.
+    `options` and `rules` (of acceptance) are changes to the strategy's `preset`: `default`, `faithful`, or another one.
     `task` and `target` are names; where a Python object was passed instead, they are its name and `in_process` says
     that the run can only go on where the object is passed again. `task_key` is the task's content, by which a change of
     its files is noticed (empty: it was not looked at). `timeout` is in seconds, for one attempt of a call. `sandbox` is

@@ -60,7 +60,7 @@ class Context(BaseModel):
 
 
 class RunState(OptimizeInput):
-    """The state of a run. `step` counts the nodes that measure; prompts are named by id.
+    """The state of a run. `step` counts the steps (see `steps.step`); prompts are named by id.
 
     `champion` is the prompt to beat, `accepted` the seed and the latest champions, `pool` the prompts that
     candidates are made from (best first), `candidates` those of the iteration in hand, `proposed` how many there

@@ -45,7 +45,6 @@ SPO = Preset(
         "accept": "argmax",
         "screen": False,
         "estimate": "mean",
-        "finalists": 64,
         "block": WHOLE,
         "max_race": WHOLE,
         "holdout": 0,

@@ -84,7 +84,7 @@ def test_the_share_that_is_mechanical_asks_no_agent(home: Path):
 def parent(text: str, demos: int, seed: int) -> Situation:
     task = make_task()
     shown = [Demo(example_id=e.id, input=e.input, output=e.label) for e in task.search[:demos]]
-    prompt = Prompt(components={"system": text}, demos=tuple(shown))
+    prompt = Prompt(components={"system": text}, demos=tuple(shown), shown=(task.search[10 + demos].id,))
     return Situation(task, prompt, (), task.search, np.random.default_rng(seed))
 
 
@@ -99,6 +99,8 @@ def test_a_spliced_child_says_what_a_parent_said_keeps_the_labels_and_is_new():
         assert child.id not in known
         assert not mother.task.violations(child)
         assert "{labels}" in child.system or all(label in child.system for label in mother.task.labels)
+        if child.origin.startswith("spliced"):
+            assert set(child.shown) >= {*mother.prompt.shown, *father.prompt.shown}
         own = set(sentences(child.system))
         mixed += bool(own & set(sentences(FIRST))) and bool(own & set(sentences(SECOND)))
         assert own & both or "spliced" not in child.origin

@@ -6,7 +6,9 @@ import json
 import re
 from typing import Any
 
+from sage_spo.agents.history import shortened
 from sage_spo.jobs.api import optimize
+from sage_spo.tasks.prompt import Prompt
 from sage_spo.tests.fakes.agent import form_of
 from sage_spo.tests.fakes.landscape import answer, make_task
 from sage_spo.tests.fakes.server import FakeServer
@@ -54,3 +56,10 @@ def test_a_reply_of_no_use_is_made_up_for_by_the_playbook():
     assert len(requests) > 4
     assert result.verdict in ("not tested", "unchanged")
     assert result.iterations > 1
+
+
+def test_a_history_that_is_too_long_loses_its_worst_prompts_and_none_is_cut():
+    prompts = [Prompt(components={"system": letter * 10_000}) for letter in "abcd"]
+    history = [(prompt, number / 10) for number, prompt in enumerate(prompts)]
+    assert shortened(history) == history[2:]
+    assert shortened([(Prompt(components={"system": "a" * 30_000}), 0.5)]) == []

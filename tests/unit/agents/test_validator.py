@@ -16,6 +16,7 @@ from sage_spo.evaluation.ledger import Ledger
 from sage_spo.evaluation.paid_calls import PaidCalls
 from sage_spo.evaluation.panels import Panels
 from sage_spo.models.retry import RetryPolicy
+from sage_spo.seeding import digest
 from sage_spo.tasks.example import Example
 from sage_spo.tasks.prompt import Message
 from sage_spo.tasks.targets import make_target
@@ -134,3 +135,24 @@ def test_a_panel_shows_every_label_alike_and_leaves_most_examples_to_the_race():
     assert {e.id for e in panels.panel(1)}.isdisjoint(e.id for e in panels.demo_pool)
     assert panels.panel(1) != panels.panel(2)
     assert Panels.draw(TASK, seed=2) != panels
+
+
+async def test_without_a_screen_every_candidate_races(store: RunStore):
+    judge = validator(store, screen=False, finalists=1)
+    outcome = await judge.validate(SEED, [SAME, BETTER, BEST])
+    assert outcome.champion == BEST
+    assert all(v.stats["race"]["n"] > 0 for v in outcome.verdicts)
+    assert "screened out" not in {v.outcome for v in outcome.verdicts}
+
+
+async def test_a_candidate_most_of_whose_answers_are_missing_is_not_accepted_on_the_others(store: RunStore):
+    def fragile(messages: list[dict[str, str]], example: Example) -> str:
+        if "one word" in messages[0]["content"] and int(digest(example.id)[:6], 16) % 5:
+            raise RuntimeError("out of order")
+        return answer(messages, example)
+
+    whole = {"screen": False, "accept": "argmax", "block": 1000, "max_race": 1000, "holdout": 0}
+    outcome = await validator(store, target=fragile, **whole).validate(SEED, [BEST])
+    assert [v.outcome for v in outcome.verdicts] == ["inconclusive"]
+    assert "are missing" in outcome.verdicts[0].reason
+    assert outcome.champion == SEED

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sage_spo.errors import BudgetExceeded, ModelError, TransientModelError
+from sage_spo.errors import BudgetExceeded, ModelError, ModelRefused, TransientModelError
 from sage_spo.evaluation.budget import Budget
 from sage_spo.evaluation.evaluator import Evaluator, Job, paired_differences
 from sage_spo.evaluation.ledger import Ledger
@@ -182,6 +182,38 @@ async def test_cancelling_leaves_nothing_running(store: RunStore):
     await asyncio.sleep(0.05)
     assert len(asyncio.all_tasks()) == before
     assert ev.calls.ledger.spent("target_calls") == 0
+
+
+async def test_what_a_call_took_that_was_cut_is_spent_and_adds_up_over_processes(store: RunStore):
+    def cut(example: Example, call: int) -> None:
+        if call % 2:
+            raise TransientModelError("no answer in time", spent=True)
+        raise ModelRefused("no credit left")
+
+    target, bound = Counting(), 0.0
+    target.trouble = cut
+    for process in range(3):
+        ev = evaluator(store, target)
+        await ev.calls.restore(restarts=0, in_flight=0)
+        assert ev.calls.ledger.spent("tokens") == bound
+        with pytest.raises(ModelRefused):
+            await ev.measure(Job(SEED, TASK.search[:1]))
+        request = ev.target.request(SEED, TASK.search[0])
+        bound += request.max_input_tokens + request.max_output_tokens
+        assert ev.calls.ledger.spent("tokens") == bound
+        await store.flush()
+        [row] = await store.calls("a")
+        assert (row.missing, row.attempts, row.input_tokens + row.output_tokens) == (True, 2 * process + 2, bound)
+    target.trouble = lambda example, call: None
+    ev = evaluator(store, target)
+    await ev.calls.restore(restarts=0, in_flight=0)
+    await ev.measure(Job(SEED, TASK.search[:1]))
+    assert ev.calls.ledger.spent("target_calls") == 1
+    assert ev.calls.ledger.spent("tokens") > bound
+    await store.flush()
+    [row] = await store.calls("a")
+    assert not row.missing
+    assert row.input_tokens + row.output_tokens == ev.calls.ledger.spent("tokens")
 
 
 async def test_a_hanging_attempt_is_cut_and_tried_again(store: RunStore):
