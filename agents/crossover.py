@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from pydantic import BaseModel, Field
 
-from ..errors import BudgetExceeded
 from ..tasks.prompt import Prompt
 from . import playbook
 from .ask import AgentDesk, fence, fenced, prompt_text
 from .operators import Situation, sentences
-from .rewriter import LONGEST, conditions, rewrite, sample, shown, written
+from .rewriter import rewrite
+from .writing import LONGEST, conditions, fresh, sample, shown, written
 
 ERRORS_SHOWN = 4
 """Of each parent."""
@@ -42,11 +43,8 @@ async def crossover(
     if mother.prompt == father.prompt:
         return await rewrite(mother, known, desk, iteration=iteration, index=index, tried=tried)
     if desk is not None and len(mother.prompt.system) + len(father.prompt.system) <= LONGEST:
-        try:
-            child = await _asked(mother, father, desk, iteration, index, tried)
-        except BudgetExceeded:  # no agent call left: the playbook goes on alone
-            child = None
-        if child is not None and child.id not in known:
+        child = await fresh(_asked(mother, father, desk, iteration, index, tried), known)
+        if child is not None:
             return child
     return spliced(mother, father, known)
 
@@ -63,17 +61,13 @@ def spliced(mother: Situation, father: Situation, known: Collection[str]) -> Pro
     text = " ".join([*head, *tail])
     child = mother.prompt.edited(text=text, demos=demos, origin="spliced", parents=parents, shown=seen)
     fit = bool(child.system.strip()) and not mother.task.violations(child)
-    edited = playbook.edit(_at(mother, child if fit else mother.prompt), known)
+    # The records are the mother's: what it gets wrong is the best guess of what its child does.
+    edited = playbook.edit(replace(mother, prompt=child) if fit else mother, known)
     if edited is None:
         return child if fit and child.id not in known else None
     origin = f"spliced + {edited.origin}" if fit else edited.origin
     changes = {"parents": parents, "shown": child.shown} if fit else {}
     return edited.model_copy(update={"origin": origin, **changes})
-
-
-def _at(situation: Situation, prompt: Prompt) -> Situation:
-    # The records are the mother's: what it gets wrong is the best guess of what its child does.
-    return Situation(situation.task, prompt, situation.records, situation.demo_pool, situation.rng, situation.unseen)
 
 
 async def _asked(

@@ -16,7 +16,7 @@ from ..tasks.prompt import Prompt
 from ..tasks.task import Task
 from .meaning import same_meaning
 from .operators import MAX_DEMOS, demo_of, predicted_label, sentences
-from .rewriter import repaired
+from .writing import repaired
 
 LONGEST_EDIT = 1200
 """Characters. A longer one is a whole prompt, or a paste of examples."""

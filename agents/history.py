@@ -6,12 +6,11 @@ from collections.abc import Collection, Sequence
 
 from pydantic import BaseModel, Field
 
-from ..errors import BudgetExceeded
 from ..tasks.prompt import Prompt
 from . import playbook
 from .ask import AgentDesk, fence, fenced, prompt_text
 from .operators import Situation
-from .rewriter import LONGEST, conditions, written
+from .writing import LONGEST, conditions, fresh, written
 
 EXAMPLES_SHOWN = 3
 Scored = tuple[Prompt, float]
@@ -41,11 +40,8 @@ async def from_history(
     """
     shown = shortened(history)
     if desk is not None and shown:
-        try:
-            child = await _asked(best, shown, desk, iteration, index, temperature)
-        except BudgetExceeded:  # no agent call left: the playbook goes on alone
-            child = None
-        if child is not None and child.id not in known:
+        child = await fresh(_asked(best, shown, desk, iteration, index, temperature), known)
+        if child is not None:
             return child
     return playbook.edit(best, known)
 

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
 from pydantic import BaseModel, Field
 
-from ..errors import BudgetExceeded
-from ..sandbox.text import clean
-from ..tasks.prompt import Prompt, placeholders
-from ..tasks.task import Task
-from ..traces.rows import Record
+from ..tasks.prompt import Prompt
 from . import playbook
-from .ask import LOCKED_SHOWN, AgentDesk, fence, fenced, prompt_text
+from .ask import AgentDesk, fence, fenced, prompt_text
 from .operators import Situation
+from .writing import LONGEST, conditions, failed, fresh, sample, shown, written
 
 ERRORS_SHOWN = 8
-LONGEST = 24_000
-"""A longer prompt (in characters) cannot be rewritten whole by a model; the playbook edits it."""
 
 
 class Rewrite(BaseModel):
@@ -43,11 +37,8 @@ async def rewrite(
     Otherwise, or where its reply is of no use, the playbook edits. None where neither has anything new.
     """
     if desk is not None and len(situation.prompt.system) <= LONGEST:
-        try:
-            child = await _asked(situation, desk, iteration, index, tried)
-        except BudgetExceeded:  # no agent call left: the playbook goes on alone
-            child = None
-        if child is not None and child.id not in known:
+        child = await fresh(_asked(situation, desk, iteration, index, tried), known)
+        if child is not None:
             return child
     return playbook.edit(situation, known)
 
@@ -75,65 +66,3 @@ async def _asked(s: Situation, desk: AgentDesk, iteration: int, index: int, trie
         max_tokens=2048 + len(s.prompt.system) // 2,
     )
     return None if reply is None else written(s.task, s.prompt, reply.prompt, "rewrite", seen)
-
-
-def failed(record: Record) -> bool:
-    """Whether an answer that was scored has something to learn from."""
-    return record.score is not None and record.score < 1.0
-
-
-def sample(s: Situation, most: int) -> list[Record]:
-    """At most so many of the prompt's errors, drawn at random; none that its child will be screened on."""
-    showable = [r for r in s.records if r.repeat == 0 and failed(r) and r.example_id not in s.unseen]
-    return [showable[int(i)] for i in s.rng.permutation(len(showable))[:most]]
-
-
-def shown(task: Task, record: Record) -> dict[str, str]:
-    """A record as it stands in a request."""
-    example = task.example(record.example_id)
-    return {
-        "input": fenced(example.input),
-        "output": fenced(record.output, cap=600),
-        "expected": fenced(str(example.expected), cap=600),
-        "feedback": fenced(record.feedback, cap=300),
-    }
-
-
-def conditions(task: Task, prompt: Prompt) -> dict[str, Any]:
-    """What a text that takes the prompt's place must keep, for `conditions.txt`."""
-    return {
-        "labels": task.labels,
-        "placeholders": [f"{{{name}}}" for name in sorted(placeholders(prompt.system, task.fields))],
-        "locked": [fenced(text, cap=LOCKED_SHOWN) for text in task.locked],
-    }
-
-
-def written(task: Task, parent: Prompt, text: str, origin: str, seen: Sequence[str], **changes: Any) -> Prompt | None:
-    """The child of `parent` with the text that an agent wrote, mended where it lost something that must stay.
-
-    None where it cannot be used. `seen`: ids of the examples that stood before the agent; `changes` as of
-    `Prompt.edited`.
-    """
-    text = clean(text).strip()
-    if not text:
-        return None
-    child = parent.edited(text=repaired(task, parent, text), origin=origin, shown=seen, **changes)
-    return None if task.violations(child) else child
-
-
-def repaired(task: Task, parent: Prompt, text: str) -> str:
-    """`text` with what it lost put back: placeholders of the parent, and the labels where it names too few."""
-    lost = placeholders(parent.system, task.fields) - placeholders(text, task.fields)
-    if "labels" in lost or (task.labels and not _names_all(task.labels, text, task)):
-        text += "\nAnswer with one of: " + ("{labels}" if "labels" in lost else ", ".join(task.labels)) + "."
-        lost.discard("labels")
-    for name in sorted(lost):
-        text += f"\n{name}: {{{name}}}"
-    for locked in task.locked:
-        if locked in parent.system and locked not in text:
-            text += f"\n{locked}"
-    return text
-
-
-def _names_all(labels: Sequence[str], text: str, task: Task) -> bool:
-    return "labels" in placeholders(text, task.fields) or all(label.lower() in text.lower() for label in labels)

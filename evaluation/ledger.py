@@ -14,7 +14,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
 from ..errors import BudgetExceeded
@@ -36,8 +36,8 @@ RESEND_SHARE = 0.02
 
 @dataclass
 class Spend:
-    """What one role has spent. `calls` are logical calls (of `sandbox`: runs of code); tokens and dollars count every
-    attempt."""
+    """What one role (or one iteration) has spent. `calls` are logical calls (of `sandbox`: runs of code), of which
+    `cached` were answered from the store and `missing` failed for good; tokens and dollars count every attempt."""
 
     calls: int = 0
     cached: int = 0
@@ -49,6 +49,9 @@ class Spend:
     @property
     def tokens(self) -> int:
         return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Spend) -> Spend:
+        return Spend(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..agents.rewriter import rewrite
 from ..tasks.prompt import Prompt
 from .at_once import at_once
-from .search_loop import build_loop, distinct, proposed, situation, tried
+from .search_loop import build_loop, distinct, drawn, proposed, situation, tried
 from .session import Session
 from .state import Graph, RunState, Update
 from .strategy import SPO, Strategy
@@ -28,8 +28,7 @@ async def propose(session: Session, state: RunState) -> Update:
 
     async def one(index: int) -> Prompt | None:
         rng = session.generator(iteration, "propose", index)
-        parent = session.prompt(state["pool"][int(rng.integers(len(state["pool"])))])
-        here = situation(session, parent, iteration, rng)
+        here = situation(session, drawn(session, state, rng), iteration, rng)
         return await rewrite(here, known, session.desk, iteration=iteration, index=index, tried=failed)
 
     children = await at_once(one(index) for index in range(session.options.candidates))

@@ -16,7 +16,7 @@ from ..evaluation.panels import without_demos
 from ..tasks.prompt import Prompt
 from . import diagnosis
 from .at_once import at_once
-from .search_loop import situation
+from .search_loop import drawn, situation
 from .session import Session
 from .state import RunState
 
@@ -89,8 +89,7 @@ def from_playbook(session: Session, state: RunState, known: set[str]) -> list[Pr
     found: list[Prompt] = []
     for place in range(session.options.candidates - FILL):
         rng = session.generator(state["iteration"], "playbook", place)
-        parent = session.prompt(state["pool"][int(rng.integers(len(state["pool"])))])
-        here = situation(session, parent, state["iteration"], rng)
+        here = situation(session, drawn(session, state, rng), state["iteration"], rng)
         child = playbook.edit(here, known | {c.id for c in found})
         if child is not None:
             found.append(child)
@@ -105,8 +104,7 @@ async def fill(session: Session, state: RunState, kept: dict[str, Prompt], known
 
     async def one(index: int) -> Prompt | None:
         rng = session.generator(iteration, "fill", index)
-        parent = session.prompt(state["pool"][int(rng.integers(len(state["pool"])))])
-        here = situation(session, parent, iteration, rng)
+        here = situation(session, drawn(session, state, rng), iteration, rng)
         here = replace(here, unseen=here.unseen | kept_back)
         return await rewrite(here, known, session.desk, iteration=iteration, index=index, tried=failed)
 

@@ -115,6 +115,11 @@ def situation(session: Session, prompt: Prompt, iteration: int, rng: np.random.G
     return Situation(session.task, prompt, records, session.panels.demo_pool, rng, unseen=panel)
 
 
+def drawn(session: Session, state: RunState, rng: np.random.Generator) -> Prompt:
+    """One prompt of the pool, at random."""
+    return session.prompt(state["pool"][int(rng.integers(len(state["pool"])))])
+
+
 def tried(session: Session, iteration: int, most: int = 12) -> list[str]:
     """What earlier candidates added to their parents' texts and was found no better, newest last."""
     texts: list[str] = []

@@ -13,6 +13,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from ..errors import StoreError
+from ..evaluation.ledger import Spend
 from ..settings import settings as installation
 from ..traces.result import SCHEMA_VERSION, PromptContent, Result
 from ..traces.rows import CodeRun, Decision, Hypothesis, Run, Spending, StoredPrompt
@@ -25,7 +26,7 @@ from .preflight_result import Preflight
 from .result_screen import result_screen
 from .run_pages import course_table, decision_json, run_json, run_name, runs_table, unfinished_page
 from .so_far import BestSoFar, best_so_far
-from .spend_table import Spent, by_iteration, by_role, spend_json, spend_table
+from .spend_table import by_iteration, by_role, spend_json, spend_table
 from .story import chapters, found_line
 from .story_page import story_page
 
@@ -120,7 +121,7 @@ def show(
         put(*parts)
 
 
-def _spend(stored: Stored) -> tuple[dict[str, Spent], dict[str, Spent]]:
+def _spend(stored: Stored) -> tuple[dict[str, Spend], dict[str, Spend]]:
     """What the run cost, by role and by iteration."""
     iterations = by_iteration(stored.spending, stored.code_runs, stored.decisions)
     return by_role(stored.spending, stored.code_runs), iterations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
 
 from pydantic import BaseModel
 from rich.console import Group, RenderableType
@@ -18,7 +17,7 @@ from ..traces.result import SCHEMA_VERSION
 from ..traces.store import RunStore
 from .before import calls_usd
 from .evaluate import check_room, measured_settings, split_parts
-from .named_runs import known_measurement
+from .named_runs import State, known_measurement, would_run
 from .output import add, facts, one_line
 from .progress_words import who_sees
 
@@ -38,7 +37,7 @@ class DryMeasurement(BaseModel):
     base_url: str | None
     prompt: dict[str, str]
     run: str | None
-    state: Literal["new", "goes on", "finished"]
+    state: State
     sizes: dict[str, int]
     budget: dict[str, float]
     most_calls: dict[str, int]
@@ -91,9 +90,7 @@ async def dry_measurement(
 def dry_measurement_screen(dry: DryMeasurement) -> RenderableType:
     """The whole screen: what would be measured, and at most how much of everything it takes."""
     table = facts()
-    name = f"run {dry.run}, " if dry.run else ""
-    state = {"new": "new", "goes on": "would go on", "finished": "finished: would only show its result"}[dry.state]
-    add(table, "Would run", f"{name}{state} · evaluate on {dry.target}")
+    add(table, "Would run", f"{would_run(dry.run, dry.state)} · evaluate on {dry.target}")
     add(table, "Task", f"{dry.task}, scored by {dry.metric}: {', '.join(f'{n} {s}' for s, n in dry.sizes.items())}")
     for part, text in dry.prompt.items():
         add(table, "Prompt" if len(dry.prompt) == 1 else f"Prompt {part}", one_line(text, 300))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -13,7 +13,7 @@ from ..graphs.run_settings import RunSettings
 from ..tasks.targets import make_target
 from ..tasks.task import Task
 from .before import Survey, call_tokens
-from .named_runs import KnownRun
+from .named_runs import KnownRun, State, would_run
 from .output import add, counted, facts
 from .preflight import described
 from .preflight_result import Preflight
@@ -33,7 +33,7 @@ class DryRun(Preflight):
     seed: int
     options: dict[str, Any]
     run: str | None
-    state: Literal["new", "goes on", "finished"]
+    state: State
     sandbox: str | None
     most_races: int | None
     most_iterations: int | None
@@ -79,10 +79,10 @@ def _most_tokens(task: Task, settings: RunSettings, search: int | None, proof: i
 def dry_run_screen(dry: DryRun) -> RenderableType:
     """The whole screen: what would be run, at most how much of it, and the pre-flight of the task."""
     table = facts()
-    name = f"run {dry.run}, " if dry.run else ""
-    state = {"new": "new", "goes on": "would go on", "finished": "finished: would only show its result"}[dry.state]
     who = f"agent {dry.agent}" if dry.agent else "the built-in playbook proposes"
-    add(table, "Would run", f"{name}{state} · {dry.strategy} on {dry.target}, {who} · seed {dry.seed}")
+    add(
+        table, "Would run", f"{would_run(dry.run, dry.state)} · {dry.strategy} on {dry.target}, {who} · seed {dry.seed}"
+    )
     add(table, "Buys", _buys(dry))
     calls = [f"{_number(n)} {role}" for role, n in dry.most_calls.items() if n != 0]
     add(table, "Calls", f"at most {', '.join(calls)}")

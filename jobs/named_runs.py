@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -16,6 +16,8 @@ from ..settings import settings as installation
 from ..traces.rows import Run
 from ..traces.store import RunStore
 
+State = Literal["new", "goes on", "finished"]
+"""What the run of a name is for a command that is given again."""
 _NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 _MEASURED = ("evaluate", "preflight")
 
@@ -43,6 +45,12 @@ class KnownRun:
     def costs_more(self) -> bool:
         """Whether it may cost more than was agreed on when it was made."""
         return self.grown and self.goes_on
+
+
+def would_run(name: str | None, state: State) -> str:
+    """What a dry run says of the run, such as `run nightly, would go on`."""
+    words = {"new": "new", "goes on": "would go on", "finished": "finished: would only show its result"}[state]
+    return f"run {name}, {words}" if name else words
 
 
 def is_name(name: str) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from ..evaluation.ledger import Spend
 from ..traces.rows import CodeRun, Decision, Spending
 from .output import add, listing
 
@@ -18,44 +19,27 @@ MOST_ROWS = 12
 FIRST_LOOK, PROOF = "first look", "proof"
 
 
-@dataclass(frozen=True)
-class Spent:
-    """What one role or one iteration cost. `calls` are logical calls (of `sandbox`: runs of code), of which `cached`
-    were answered from the store and `missing` failed for good; tokens and US dollars count every attempt."""
-
-    calls: int = 0
-    cached: int = 0
-    missing: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    usd: float = 0.0
-
-    def __add__(self, other: Spent) -> Spent:
-        mine, theirs = asdict(self), asdict(other)
-        return Spent(**{name: mine[name] + theirs[name] for name in mine})
-
-
-def by_role(steps: Iterable[Spending], code: Iterable[CodeRun]) -> dict[str, Spent]:
+def by_role(steps: Iterable[Spending], code: Iterable[CodeRun]) -> dict[str, Spend]:
     """The cost by role, in the order of ROLES; roles that cost nothing and did nothing are left out."""
-    found: dict[str, Spent] = {}
+    found: dict[str, Spend] = {}
     for role, spent in [*((s.role, _of(s)) for s in steps), *(("sandbox", _run(run)) for run in code)]:
-        found[role] = found.get(role, Spent()) + spent
+        found[role] = found.get(role, Spend()) + spent
     return {role: found[role] for role in ROLES if role in found}
 
 
-def by_iteration(steps: Iterable[Spending], code: Iterable[CodeRun], decisions: Sequence[Decision]) -> dict[str, Spent]:
+def by_iteration(steps: Iterable[Spending], code: Iterable[CodeRun], decisions: Sequence[Decision]) -> dict[str, Spend]:
     """The cost by iteration, in order: `first look`, the iterations by number, `proof`. Runs of code count by their
     US dollars only, so that calls are calls of models. Empty for a run whose verdicts do not say their step."""
     ends = sorted({(d.stats["step"], d.iteration) for d in decisions if "step" in d.stats})
     if decisions and not ends:
         return {}
-    found: dict[str, Spent] = {}
+    found: dict[str, Spend] = {}
     for s in steps:
         place = PROOF if s.role == "certification" else _iteration(s, ends)
-        found[place] = found.get(place, Spent()) + _of(s)
+        found[place] = found.get(place, Spend()) + _of(s)
     for run in code:
         place = str(run.iteration)
-        found[place] = found.get(place, Spent()) + replace(_run(run), calls=0)
+        found[place] = found.get(place, Spend()) + replace(_run(run), calls=0)
     numbers = sorted((place for place in found if place.isdigit()), key=int)
     return {place: found[place] for place in (FIRST_LOOK, *numbers, PROOF) if place in found}
 
@@ -70,15 +54,15 @@ def _iteration(s: Spending, ends: Sequence[tuple[int, int]]) -> str:
     return str(next((iteration for step, iteration in ends if step >= s.step), after))
 
 
-def _of(s: Spending) -> Spent:
-    return Spent(s.calls, s.cached, s.missing, s.input_tokens, s.output_tokens, s.usd)
+def _of(s: Spending) -> Spend:
+    return Spend(s.calls, s.cached, s.missing, s.input_tokens, s.output_tokens, s.usd)
 
 
-def _run(run: CodeRun) -> Spent:
-    return Spent(calls=1, usd=run.usd)
+def _run(run: CodeRun) -> Spend:
+    return Spend(calls=1, usd=run.usd)
 
 
-def spend_json(roles: dict[str, Spent], iterations: dict[str, Spent]) -> dict[str, Any]:
+def spend_json(roles: dict[str, Spend], iterations: dict[str, Spend]) -> dict[str, Any]:
     """Both as `show --json` gives them; iterations by number (0: the first look; null: the proof)."""
     numbers: dict[str, int | None] = {FIRST_LOOK: 0, PROOF: None}
     return {
@@ -90,7 +74,7 @@ def spend_json(roles: dict[str, Spent], iterations: dict[str, Spent]) -> dict[st
     }
 
 
-def spend_table(roles: dict[str, Spent], iterations: dict[str, Spent]) -> RenderableType:
+def spend_table(roles: dict[str, Spend], iterations: dict[str, Spend]) -> RenderableType:
     """Both as one table; of a long run the first and the last iterations."""
     table = listing()
     for name in ("SPENT", "CALLS", "CACHED", "MISSING", "TOKENS IN", "TOKENS OUT", "USD"):
@@ -103,12 +87,12 @@ def spend_table(roles: dict[str, Spent], iterations: dict[str, Spent]) -> Render
     for place in places:
         if place in hidden:
             if place == hidden[0]:
-                _row(table, f"iterations {place} to {hidden[-1]}", sum((iterations[p] for p in hidden), Spent()))
+                _row(table, f"iterations {place} to {hidden[-1]}", sum((iterations[p] for p in hidden), Spend()))
             continue
         _row(table, f"iteration {place}" if place.isdigit() else place, iterations[place])
     return Group(Text("Cost by role and by iteration", style="bold"), table)
 
 
-def _row(table: Any, name: str, spent: Spent) -> None:
+def _row(table: Any, name: str, spent: Spend) -> None:
     numbers = (spent.calls, spent.cached, spent.missing, spent.input_tokens, spent.output_tokens)
     add(table, name, *(f"{number:,}" for number in numbers), f"{spent.usd:.4f}")

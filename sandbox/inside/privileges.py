@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 import signal
+from functools import cache
 from itertools import count
 
 _SET_PARENT_DEATH_SIGNAL, _SET_DUMPABLE, _SET_NO_NEW_PRIVS, _DROP_BOUND, _AMBIENT, _CLEAR_ALL = 1, 4, 38, 24, 47, 4
@@ -35,7 +36,7 @@ def give_up() -> None:
             _prctl(_DROP_BOUND, capability)
     header = (ctypes.c_uint32 * 2)(_VERSION, 0)
     none = (ctypes.c_uint32 * 6)()
-    if ctypes.CDLL(None, use_errno=True).capset(header, none) != 0:
+    if _library().capset(header, none) != 0:
         raise OSError(ctypes.get_errno(), "capset: giving up all capabilities was refused")
 
 
@@ -44,8 +45,13 @@ def gain_none() -> None:
     _prctl(_SET_NO_NEW_PRIVS, 1)
 
 
+@cache
+def _library() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def _prctl(what: int, value: int) -> None:
     arguments = map(ctypes.c_ulong, (value, 0, 0, 0))
-    if ctypes.CDLL(None, use_errno=True).prctl(ctypes.c_int(what), *arguments) != 0:
+    if _library().prctl(ctypes.c_int(what), *arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"prctl {what}, {value}: {os.strerror(number)}")

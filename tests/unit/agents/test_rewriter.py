@@ -10,7 +10,8 @@ import pytest
 from pydantic import BaseModel
 
 from sage_spo.agents.ask import fenced, parse_reply
-from sage_spo.agents.rewriter import Rewrite, repaired
+from sage_spo.agents.rewriter import Rewrite
+from sage_spo.agents.writing import repaired
 from sage_spo.evaluation.panels import Panels
 from sage_spo.jobs.api import optimize
 from sage_spo.tests.fakes.landscape import answer, make_task

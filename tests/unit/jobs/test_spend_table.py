@@ -7,11 +7,12 @@ import io
 import pytest
 from rich.console import Console
 
-from sage_spo.jobs.spend_table import FIRST_LOOK, MOST_ROWS, PROOF, Spent, by_iteration, by_role, spend_table
+from sage_spo.evaluation.ledger import Spend
+from sage_spo.jobs.spend_table import FIRST_LOOK, MOST_ROWS, PROOF, by_iteration, by_role, spend_table
 from sage_spo.traces.rows import CallRole, CodeRun, Decision, Spending
 
 
-def lines(iterations: dict[str, Spent]) -> list[list[str]]:
+def lines(iterations: dict[str, Spend]) -> list[list[str]]:
     """The rows of the table below its heading, as words; names of iterations as one."""
     out = io.StringIO()
     Console(file=out, width=200).print(spend_table({}, iterations))
@@ -19,10 +20,10 @@ def lines(iterations: dict[str, Spent]) -> list[list[str]]:
     return [row.split("  ")[:1] + row.split()[-6:] for row in rows]
 
 
-def costs(iterations: int) -> dict[str, Spent]:
+def costs(iterations: int) -> dict[str, Spend]:
     """A first look, so many iterations, and a proof; each costs another number of calls."""
     names = [FIRST_LOOK, *map(str, range(1, iterations + 1)), PROOF]
-    return {name: Spent(10**i % 9973, 1, 2, 30, 4, 0.5) for i, name in enumerate(names)}
+    return {name: Spend(10**i % 9973, 1, 2, 30, 4, 0.5) for i, name in enumerate(names)}
 
 
 @pytest.mark.parametrize("iterations", [0, 1, MOST_ROWS - 2])
