@@ -25,10 +25,13 @@ if TYPE_CHECKING:
         SageError,
         SandboxError,
         StoreError,
+        StrategyError,
         TaskError,
         UsageError,
     )
     from .evaluation.budget import Budget
+    from .graphs.search import Search
+    from .graphs.strategy import Preset, SearchOptions, Strategy
     from .jobs.api import aoptimize, aresume, optimize, resume
     from .jobs.evaluate import aevaluate, evaluate
     from .jobs.evaluation_result import Evaluation
@@ -51,6 +54,7 @@ __all__ = [
     "Example",
     "ModelError",
     "ModelSetupError",
+    "Preset",
     "Prompt",
     "ProviderDown",
     "QuotaExhausted",
@@ -59,7 +63,11 @@ __all__ = [
     "SageError",
     "SandboxError",
     "Score",
+    "Search",
+    "SearchOptions",
     "StoreError",
+    "Strategy",
+    "StrategyError",
     "Task",
     "TaskError",
     "UsageError",
@@ -87,10 +95,13 @@ _NAMES = {
         "SageError",
         "SandboxError",
         "StoreError",
+        "StrategyError",
         "TaskError",
         "UsageError",
     ),
     ".evaluation.budget": ("Budget",),
+    ".graphs.search": ("Search",),
+    ".graphs.strategy": ("Preset", "SearchOptions", "Strategy"),
     ".jobs.api": ("aoptimize", "aresume", "optimize", "resume"),
     ".jobs.evaluate": ("aevaluate", "evaluate"),
     ".jobs.evaluation_result": ("Evaluation",),

@@ -31,17 +31,20 @@ class Attempt:
 
     def fence(self, *content: object) -> str:
         """The name of the tags of a request at this place, which no content can know."""
-        assert self.desk is not None
-        return fence(self.desk.calls.seed, self.iteration, self.index, *content)
+        seed = self.desk.calls.seed if self.desk else 0
+        return fence(seed, self.iteration, self.index, *content)
 
     async def ask(
         self, schema: type[S], message: str, *, role: str, max_tokens: int = 2048, temperature: float = 0.7
     ) -> S | None:
-        """The agent's reply to `message` as `schema`; None where it is of no use. Each `role` is asked once at a place.
+        """The agent's reply to `message` as `schema`; None where it is of no use or there is no agent model.
+
+        Each `role` is asked once at a place.
 
         Raises BudgetExceeded where no agent call is left.
         """
-        assert self.desk is not None
+        if self.desk is None:
+            return None
         return await self.desk.ask(
             schema,
             [{"role": "user", "content": message}],

@@ -217,7 +217,7 @@ async def _run_graph(run_id: str, start: dict[str, Any], control: RunControl | N
     status, error = "interrupted", None
     path = home / "checkpoints.sqlite"
     async with AsyncSqliteSaver.from_conn_string(str(path)) as saver:
-        graph = build(saver)
+        graph = build(saver, only=start["strategy"])
         try:
             try:
                 # Nothing is next at the end: a run that is taken up there (see `named_runs`) begins anew.

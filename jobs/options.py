@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import UsageError
-from ..graphs.registry import STRATEGIES
+from ..graphs.registry import strategies
 
 TaskArgument = Annotated[
     str,
@@ -80,7 +80,7 @@ StrategyOption = Annotated[
         "--strategy",
         metavar="NAME",
         help="How candidates are found. "
-        + ". ".join(f"{name}: {known.summary}" for name, known in STRATEGIES.items())
+        + ". ".join(f"{name}: {known.summary}" for name, known in strategies().items())
         + ".",
     ),
 ]
