@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     )
     from .evaluation.budget import Budget
     from .jobs.api import aoptimize, aresume, optimize, resume
+    from .jobs.compare import acompare, compare
+    from .jobs.compare_result import ComparisonResult
     from .jobs.evaluate import aevaluate, evaluate
     from .jobs.evaluation_result import Evaluation
     from .jobs.prompt_file import read_prompt
@@ -46,6 +48,7 @@ __all__ = [
     "BudgetError",
     "BudgetExceeded",
     "BudgetTooSmall",
+    "ComparisonResult",
     "Demo",
     "Evaluation",
     "Example",
@@ -64,9 +67,11 @@ __all__ = [
     "TaskError",
     "UsageError",
     "__version__",
+    "acompare",
     "aevaluate",
     "aoptimize",
     "aresume",
+    "compare",
     "evaluate",
     "load_task",
     "optimize",
@@ -92,6 +97,8 @@ _NAMES = {
     ),
     ".evaluation.budget": ("Budget",),
     ".jobs.api": ("aoptimize", "aresume", "optimize", "resume"),
+    ".jobs.compare": ("acompare", "compare"),
+    ".jobs.compare_result": ("ComparisonResult",),
     ".jobs.evaluate": ("aevaluate", "evaluate"),
     ".jobs.evaluation_result": ("Evaluation",),
     ".jobs.prompt_file": ("read_prompt",),
