@@ -81,7 +81,7 @@ def _to_best(result: ComparisonResult, row: ComparedRow, best: str | None) -> st
     for pair in result.pairs:
         if {pair.first, pair.second} == {row.row, best} and pair.difference is not None and pair.adjusted is not None:
             difference = pair.difference if pair.first == row.row else -pair.difference
-            return f"{difference:+.2f} (p = {pair.adjusted:.2g})"
+            return f"{round(difference, 2) + 0.0:+.2f} (p = {pair.adjusted:.2g})"
     return ""
 
 
