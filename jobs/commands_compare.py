@@ -37,9 +37,7 @@ from .options import (
 from .output import counted, print_json, put
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .compare_call import Before, CompareCall
+    from .compare_call import CompareCall
     from .compare_result import ComparisonResult
 
 _PEERS = ". ".join(f"{name}: {summary}" for name, summary in known_peers().items())
@@ -138,7 +136,8 @@ def compare(
         _describe(call, json)
         return
 
-    def agree(before: Before) -> None:
+    before = asyncio.run(call.check())
+    if not before.finished:
         from .before import agree_on_cost
 
         agree_on_cost(
@@ -151,7 +150,7 @@ def compare(
             lines=[_plan(call)],
         )
 
-    result = asyncio.run(_watched(call, parallel, silence, agree))
+    result = asyncio.run(_watched(call, parallel, silence))
     if json:
         print_json(result.model_dump(mode="json"))
     else:
@@ -162,9 +161,7 @@ def compare(
         raise typer.Exit(result.exit_code)
 
 
-async def _watched(
-    call: CompareCall, parallel: int, silence: float, agree: Callable[[Before], None]
-) -> ComparisonResult:
+async def _watched(call: CompareCall, parallel: int, silence: float) -> ComparisonResult:
     """The comparison's result, with lines on standard error; signals stop it so that it can be called again."""
     from .batch import Stopping
     from .compare import run_comparison
@@ -182,9 +179,7 @@ async def _watched(
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop)
         try:
-            return await run_comparison(
-                call, parallel=parallel, silence=silence, say=watching.say, stopping=stopping, agree=agree
-            )
+            return await run_comparison(call, parallel=parallel, silence=silence, say=watching.say, stopping=stopping)
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)

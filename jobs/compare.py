@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ..traces.rows import Run
 from ..traces.store import RunStore
 from .batch import Stopping
 from .compare_arms import Arms, Say
-from .compare_call import Before, CompareCall, compare_call
+from .compare_call import CompareCall, compare_call
 from .compare_measure import measure
 from .compare_outcome import unfinished
 from .compare_result import ComparisonResult
@@ -103,27 +103,19 @@ async def run_comparison(
     silence: float = 60.0,
     say: Say | None = None,
     stopping: Stopping | None = None,
-    agree: Callable[[Before], None] = lambda before: None,
 ) -> ComparisonResult:
-    """Do what is left to do of a comparison. `agree` is asked before anything is spent, and raises where it may not.
-
-    Raises Busy where another process works on it.
-    """
+    """Do what is left to do of a comparison. Raises Busy where another process works on it."""
     say, stopping = say or (lambda line: None), stopping or Stopping()
     checked_concurrency(call.options.get("concurrency"))
     checked_patience(call.options.get("patience") or 0.0)
     if parallel < 1:
         raise UsageError(f"--parallel: {parallel} runs at a time; it takes 1 at least")
     path = installation().home.expanduser() / "comparisons" / f"{call.name.replace('/', '~')}.lock"
-    async with locked(path, f"comparison {call.name}", wait=False, say=say):
+    async with locked(path, f"comparison {call.name}", wait=False, say=say, way_out=""):
         before = await call.check()
-        begun = before.begun
-        if begun is not None and begun.status == "finished" and begun.result:
-            result = ComparisonResult.model_validate(begun.result)
-            if result.exit_code == 0:
-                return result
-        agree(before)
-        begun = begun or await _created(call)
+        if before.finished and before.begun is not None:
+            return ComparisonResult.model_validate(before.begun.result)
+        begun = before.begun or await _created(call)
         say(f"comparison {call.name}: go on with it, or see it again: {call.command}")
         return await _run(call, begun, Arms(call.arms, say, stopping, parallel, silence))
 

@@ -54,6 +54,12 @@ class Before:
     begun: Run | None
     most_usd: float | None
 
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do, and no run failed."""
+        run = self.begun
+        return run is not None and run.status == "finished" and bool(run.result) and run.result["exit_code"] == 0
+
 
 @dataclass(frozen=True)
 class CompareCall:
@@ -105,7 +111,7 @@ class CompareCall:
         own = {"seed": seed, "run": name, "budget": str(self.budget), "cache_scope": name}
         if row.peer:
             command = ["peer", row.strategy, self.source]
-            shared = {n: self.options.get(n) for n in (*MODELS, *TASK_OPTIONS)}
+            shared = {n: self.options.get(n) for n in (*MODELS, "concurrency", "patience", *TASK_OPTIONS)}
             return Arm(row, seed, name, (*command, *_arguments({**own, **shared}), "--json"))
         own |= {"strategy": row.strategy, "preset": row.preset}
         arguments = _arguments({**own, **self.options})
@@ -114,6 +120,8 @@ class CompareCall:
     async def check(self) -> Before:
         """Everything that can be refused before a call, of all runs. Raises SageError naming option or row."""
         begun = await known_measurement(self.name, "compare", self.settings)
+        if any(row.peer for row in self.rows) and self.budget.target_calls is None:
+            raise UsageError("--budget: peers plan by their number of target calls: name it, as in target_calls=1200")
         most: list[float | None] = []
         for row in self.rows:
             arms = [arm for arm in self.arms if arm.row == row]

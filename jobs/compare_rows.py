@@ -59,11 +59,12 @@ def read_rows(strategies: Iterable[str], peers: Iterable[str], preset: str = DEF
 def known_peers() -> Mapping[str, str]:
     """What each peer is, in a line, by its name; none where this installation has no peers."""
     try:
-        return importlib.import_module(".peers", __package__).PEERS
+        peers = importlib.import_module(".peers", __package__).PEERS
     except ModuleNotFoundError as error:
         if error.name != f"{__package__}.peers":
             raise
         return {}
+    return {name: str(getattr(peer, "summary", peer)) for name, peer in peers.items()}
 
 
 def _strategy(text: str, preset: str) -> Row:

@@ -147,6 +147,20 @@ def test_a_row_that_fails_keeps_the_others_and_the_same_command_does_it_again(
     assert outcome["seed_mean"] is not None
     again = document(call(server), capsys)
     assert [run["state"] for row in again["rows"] for run in row["runs"]] == ["done", "done"]
+    # Another winner is another certificate, of a split that has given one already.
+    assert (outcome["winner"], again["winner"]) == ("demos", "random")
+    assert (outcome["test_use"], again["test_use"]) == (1, 3)
+    assert again["alpha"] < outcome["alpha"] / 5
+
+
+@pytest.mark.full
+def test_a_run_that_says_nothing_has_hung_and_is_ended(server: FakeServer, capsys: Captured) -> None:
+    server.latency = 300.0
+    outcome = document(call(server, "--silence", "0.1"), capsys, 1)
+    assert [row["note"] for row in outcome["rows"]] == ["failed: it said nothing for 0.1 minutes and was ended"] * 2
+    assert outcome["sentence"].startswith("Nothing can be concluded: no run came to its end.")
+    server.latency = 0.0
+    assert document(call(server), capsys)["verdict"] == "improved"
 
 
 def test_stopped_it_ends_with_75_and_says_what_is_left(server: FakeServer) -> None:
@@ -209,5 +223,5 @@ def test_a_dry_run_says_what_would_be_done_and_stores_nothing(server: FakeServer
 def test_from_python_what_cannot_be_handed_to_a_process_is_refused() -> None:
     with pytest.raises(UsageError, match="not a Python object"):
         compare(load_task("reviews"), ["random", "demos"])  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="unknown option 'tagret'. Did you mean 'target'"):
+    with pytest.raises(UsageError, match="unknown option 'tagret'"):
         compare("reviews", ["random", "demos"], tagret="local")
