@@ -93,10 +93,10 @@ def compare(
     A missing score drops its example out of what it is needed for, and never counts as 0; more than `max_missing`
     of a contrast's scores missing, or fewer than two examples left: not conclusive.
 
-    By simulation (tests/unit/evaluation/test_comparison.py): with rows whose runs vary alike, any false difference
-    in at most 6 % and coverage of at least 94 %, from 2 runs on. Where one row's runs vary ten times as much as the
-    others' and there are only 2 of them, false differences reach 10 % and its own interval covers 88 to 91 %; 3 runs:
-    6 %, 92 %.
+    By simulation (tests/unit/evaluation/test_comparison.py; 60 and 150 examples): with equally good rows whose runs
+    vary alike, any false difference in at most 5 % and coverage of 95 % or more, from 2 runs on. Where one row's runs
+    vary ten times as much as another's and there are only 2 of each, its own interval covers 88 to 91 % and false
+    differences come up in 7 %; 3 runs: 92 %, 4 %. With one run each nothing but the prompts is compared.
     """
     cells = {name: _Cells.over_seed(seed_scores, runs) for name, runs in rows.items()}
     parts = {name: one.parts() for name, one in cells.items() if one.usable(max_missing)}

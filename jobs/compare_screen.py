@@ -42,7 +42,7 @@ def _table(result: ComparisonResult) -> Table:
     table = listing()
     table.add_column("ROW", no_wrap=True, overflow="ellipsis")
     for name in ("GAIN (95 %)", "BY SEED", "TO THE BEST"):
-        table.add_column(name, no_wrap=name != "BY SEED")
+        table.add_column(name, no_wrap=name != "BY SEED", min_width=len(name))
     spent = ("CALLS", *(["AGENT"] if agents else []), *(["USD"] if paid else []), "SECONDS")
     for name in spent:
         table.add_column(name, no_wrap=True, justify="right")
