@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .graphs.search import Search
     from .graphs.strategy import Preset, SearchOptions, Strategy
     from .jobs.api import aoptimize, aresume, optimize, resume
+    from .jobs.compare import acompare, compare
+    from .jobs.compare_result import ComparisonResult
     from .jobs.evaluate import aevaluate, evaluate
     from .jobs.evaluation_result import Evaluation
     from .jobs.prompt_file import read_prompt
@@ -49,6 +51,7 @@ __all__ = [
     "BudgetError",
     "BudgetExceeded",
     "BudgetTooSmall",
+    "ComparisonResult",
     "Demo",
     "Evaluation",
     "Example",
@@ -72,9 +75,11 @@ __all__ = [
     "TaskError",
     "UsageError",
     "__version__",
+    "acompare",
     "aevaluate",
     "aoptimize",
     "aresume",
+    "compare",
     "evaluate",
     "load_task",
     "optimize",
@@ -103,6 +108,8 @@ _NAMES = {
     ".graphs.search": ("Search",),
     ".graphs.strategy": ("Preset", "SearchOptions", "Strategy"),
     ".jobs.api": ("aoptimize", "aresume", "optimize", "resume"),
+    ".jobs.compare": ("acompare", "compare"),
+    ".jobs.compare_result": ("ComparisonResult",),
     ".jobs.evaluate": ("aevaluate", "evaluate"),
     ".jobs.evaluation_result": ("Evaluation",),
     ".jobs.prompt_file": ("read_prompt",),

@@ -18,6 +18,7 @@ from ..settings import settings as installation
 from ..traces.result import SCHEMA_VERSION, PromptContent, Result
 from ..traces.rows import CodeRun, Decision, Hypothesis, Run, Spending, StoredPrompt
 from ..traces.store import RunStore
+from .compare_result import ComparisonResult
 from .evaluation_result import Evaluation
 from .evaluation_screen import evaluation_screen
 from .options import JsonOption, RunArgument
@@ -111,7 +112,7 @@ def show(
         print_json(document)
     else:
         parts = [_page(stored)]
-        if stored.spending and found.strategy not in ("evaluate", "preflight"):
+        if stored.spending and found.strategy not in ("evaluate", "preflight", "compare"):
             parts += [Text(), spend_table(*_spend(stored))]
         if stored.hypotheses:
             told = chapters(stored.hypotheses, stored.code_runs, stored.decisions, stored.prompts)
@@ -142,6 +143,10 @@ def _page(stored: Stored) -> RenderableType:
         from .preflight_screen import preflight_screen
 
         return preflight_screen(Preflight.model_validate(run.result))
+    if run.strategy == "compare":
+        from .compare_screen import comparison_screen
+
+        return comparison_screen(ComparisonResult.model_validate(run.result))
     result = Result.model_validate(run.result)
     return result_screen(result, found_line(result, stored.hypotheses, stored.prompts))
 

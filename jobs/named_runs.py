@@ -19,7 +19,7 @@ from ..traces.store import RunStore
 State = Literal["new", "goes on", "finished"]
 """What the run of a name is for a command that is given again."""
 _NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
-_MEASURED = ("evaluate", "preflight")
+_MEASURED = ("evaluate", "preflight", "compare")
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,15 @@ BudgetOption = Annotated[
         help="What it may spend: usd=2,target_calls=1500,agent_calls=100,tokens=1000000,minutes=30, any of them.",
     ),
 ]
+CacheScopeOption = Annotated[
+    str,
+    typer.Option(
+        "--cache-scope",
+        metavar="TEXT",
+        hidden=True,
+        help="Runs with different ones share no answers: what `compare` keeps its runs apart by.",
+    ),
+]
 TimeoutOption = Annotated[
     float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="For one attempt of a call to a model.")
 ]
