@@ -10,6 +10,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+
 START = 1.0
 """The weight that every sentence begins with."""
 
@@ -57,4 +59,14 @@ def carried(old: Sequence[str], weights: Sequence[float], new: Sequence[str], ot
         known = left.get(text, [])
         found.append(known[taken[text]] if taken[text] < len(known) else other)
         taken[text] += 1
+    return found
+
+
+def drawn(weights: Sequence[float], count: int, rng: np.random.Generator) -> list[int]:
+    """The indices of `count` sentences, drawn by weight: none twice before every one came once."""
+    found: list[int] = []
+    p = draw_probabilities(weights)
+    while p and len(found) < count:
+        size = min(count - len(found), sum(x > 0 for x in p))
+        found += [int(i) for i in rng.choice(len(p), size=size, replace=False, p=p)]
     return found
