@@ -69,7 +69,7 @@ def _divided(text: str, granularity: Granularity) -> list[Unit]:
 def _fixed(unit: Unit, text: str, granularity: Granularity, locked: Sequence[str]) -> bool:
     if granularity != "whole" and _in_heading(unit, text):
         return True
-    if PLACEHOLDER.fullmatch(unit.text.strip(".,;:")) or not re.search(r"\w", unit.text):
+    if PLACEHOLDER.fullmatch(unit.text.strip(".,;:")) or not re.search(r"[^\W\d_]", unit.text):  # a list's number
         return True
     places = [(m.start(), m.end()) for kept in locked for m in re.finditer(re.escape(kept), text)]
     return any(start < unit.end and unit.start < end for start, end in places)
