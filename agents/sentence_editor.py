@@ -69,7 +69,7 @@ async def edit_sentence(
 
         if await attempt.fresh(asked()) is not None:
             return made[0]
-    return from_playbook(s, place, attempt.known, banned)
+    return from_playbook(s, place, attempt.known, banned, demos=attempt.desk is None)
 
 
 async def _asked(s: Situation, place: Place, failures: Sequence[Record], attempt: Attempt) -> Edited | None:
@@ -114,14 +114,17 @@ def edited_unit(
 # -- without an agent model ----------------------------------------------------------------------------------
 
 
-def from_playbook(s: Situation, place: Place, known: Collection[str], banned: Collection[str] = ()) -> Edited | None:
+def from_playbook(
+    s: Situation, place: Place, known: Collection[str], banned: Collection[str] = (), *, demos: bool = True
+) -> Edited | None:
     """The unit changed by an operator of the playbook: dropped, moved to the front, or with a sentence put behind it
-    that the operators on text would have written. Where the unit gives nothing new, the demos are changed."""
+    that the operators on text would have written. With `demos`, which move small models most, the worked examples are
+    changed instead now and then, and where the unit gives nothing new."""
     for _ in range(playbook.DRAWS):
-        found = _drawn(s, place)
+        found = _drawn(s, place, DEMOS if demos else 0.0)
         if found is not None and found.prompt.id not in known and found.text not in banned:
             return found
-    child = playbook.edit(s, known, playbook.demo_edits(s.prompt))
+    child = playbook.edit(s, known, playbook.demo_edits(s.prompt)) if demos else None
     return None if child is None else Edited(child, "demos", "")
 
 
@@ -135,8 +138,8 @@ DEMOS, DROP, FRONT = 3.0, 0.5, 1.0
 """Weights of the demos and of what is done to a unit itself, beside the operators'."""
 
 
-def _drawn(s: Situation, place: Place) -> Edited | None:
-    weights = [*OPERATORS.values(), DEMOS, DROP, FRONT]
+def _drawn(s: Situation, place: Place, demos: float) -> Edited | None:
+    weights = [*OPERATORS.values(), demos, DROP, FRONT]
     drawn = int(s.rng.choice(len(weights), p=[w / sum(weights) for w in weights]))
     if drawn < len(OPERATORS):
         return _behind(s, place, list(OPERATORS)[drawn])

@@ -128,19 +128,24 @@ async def _tries(
     champion, session = search.champion, search.session
     parts = units(champion.system, options.granularity, search.task.locked)
     places = drawn(weights, options.candidates, search.generator("draw"))
-    banned = _banned(search)
+    before = _banned(search)
+    banned: dict[str, None] = {}
     found: dict[str, One] = {}
     open_places = list(enumerate(places))
     for attempt in range(options.tries):
-        texts = frozenset(banned)
+        texts, latest = before | set(banned), tuple(banned)
 
-        async def one(slot: int, number: int, attempt: int = attempt, texts: frozenset[str] = texts) -> Edited | None:
+        async def one(
+            slot: int, number: int, attempt: int = attempt, texts: set[str] = texts, latest: tuple[str, ...] = latest
+        ) -> Edited | None:
             index = slot * options.tries + attempt
             here = replace(search.situation(champion, search.generator("edit", index)), unseen=_unseen(search))
             others = [session.evaluator.records(i, "search") for i in sorted(search.known)]
             shown = selected(cases, options.selection, options.shown, here.rng, others)
             place = Place(parts[number], number, len(parts), options.granularity)
-            return await edit_sentence(here, place, shown, search.attempt(index), texts)
+            asked = search.attempt(index)
+            asked = replace(asked, tried=(*asked.tried, *latest))
+            return await edit_sentence(here, place, shown, asked, texts)
 
         made = await at_once(one(slot, number) for slot, number in open_places)
         tested = await _tested(search, champion, open_places, made, cases, options)
@@ -151,7 +156,7 @@ async def _tries(
                 continue
             found[result.prompt.id] = result
             if result.fate == "failed":
-                banned |= _new_texts(result.prompt, [champion])
+                banned |= dict.fromkeys(_new_texts(result.prompt, [champion]))
                 again.append((slot, number))
         open_places = again
         if not open_places or options.h_f == 0:
@@ -266,10 +271,10 @@ def _banned(search: Search) -> set[str]:
     for decision in search.session.decisions_before(search.iteration):
         if decision.reason == WORDS["failed"][1]:
             prompt = search.session.prompt(decision.prompt_id)
-            found |= _new_texts(prompt, [search.session.prompt(i) for i in prompt.parents])
+            found |= set(_new_texts(prompt, [search.session.prompt(i) for i in prompt.parents]))
     return found
 
 
-def _new_texts(prompt: Prompt, parents: Sequence[Prompt]) -> set[str]:
+def _new_texts(prompt: Prompt, parents: Sequence[Prompt]) -> list[str]:
     old = {text for parent in parents for text in sentences(parent.system)}
-    return {text for text in sentences(prompt.system) if text not in old}
+    return [text for text in sentences(prompt.system) if text not in old]

@@ -13,6 +13,7 @@ import pytest
 from sage_spo.errors import UsageError
 from sage_spo.graphs.dual_phase import DualPhaseOptions
 from sage_spo.jobs.api import aoptimize, aresume, optimize
+from sage_spo.seeding import digest
 from sage_spo.tests.fakes.agent import ScriptedAgent, form_of
 from sage_spo.tests.fakes.landscape import answer, make_task, stubborn
 from sage_spo.tests.fakes.server import FakeServer
@@ -26,7 +27,7 @@ def editing(helpful: bool = True) -> ScriptedAgent:
     """An agent whose every edit is another one; it names the spectrum where it helps."""
 
     def says(text: str) -> dict[str, str]:
-        number = len(text) * 31 % 9973
+        number = int(digest(text)[:6], 16)
         word = "the spectrum" if helpful else "nothing"
         return {"operation": ("add", "replace", "rewrite")[number % 3], "text": f"Think of {word} {number}."}
 
