@@ -32,7 +32,8 @@ class DualPhaseOptions(SearchOptions):
     Phase 1: `sections` of the meta-instruction, by name and separated by commas (task, description, output, reasoning,
     tips); `start`: whether its result has to be `judged` or is `taken` as it is.
 
-    Phase 2: `candidates` units are edited per iteration, each a word, phrase, sentence or the whole (`granularity`).
+    Phase 2: `candidates` units are edited per iteration (at most 8 where no agent model is set), each a word,
+    phrase, sentence or the whole (`granularity`).
     The editor is shown at most `shown` failure cases, chosen by `selection` (random; newest; frequent: those that most
     prompts fail; all; none: failures play no part in its request). An edit is dropped, and its text banned, where it
     gets less than `h_f` of the failure cases right, of which at most `cases` are measured; another one is asked for,
@@ -42,7 +43,7 @@ class DualPhaseOptions(SearchOptions):
     target calls (none: on all of the search split). The threshold h_v is the rule `least_gain`.
     """
 
-    candidates: int = Field(default=12, ge=1, le=32)
+    candidates: int = Field(default=20, ge=1, le=32)
     init: Literal["seed", "meta"] = "meta"
     sections: str = ",".join(SECTIONS)
     start: str = Field(default="judged", pattern="^(judged|taken)$")

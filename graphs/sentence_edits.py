@@ -39,6 +39,9 @@ SEEN_SHARE = 0.6
 """Share of the search split that editors and the trial of edits may look at in an iteration; a bundle races on the
 rest first."""
 
+PLAYBOOK_EDITS = 8
+"""So many sentences at most are edited at once where no agent model is set: each edit costs a candidate."""
+
 COSTS = 6
 """Target calls that trying one edit of a bundle takes, about."""
 
@@ -127,7 +130,8 @@ async def _tries(
     """For each sentence drawn, edits until one passes the test on failure cases."""
     champion, session = search.champion, search.session
     parts = units(champion.system, options.granularity, search.task.locked)
-    places = drawn(weights, options.candidates, search.generator("draw"))
+    count = options.candidates if session.desk is not None else min(options.candidates, PLAYBOOK_EDITS)
+    places = drawn(weights, count, search.generator("draw"))
     before = _banned(search)
     banned: dict[str, None] = {}
     found: dict[str, One] = {}
