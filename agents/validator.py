@@ -19,6 +19,7 @@ from ..evaluation.preservation import Preservation, mean_loss, preservation
 from ..evaluation.screening import Advantage, advantage
 from ..evaluation.sequential import PairedTest, probability_better
 from ..evaluation.spending import candidate_alpha
+from ..evaluation.threshold import passes_threshold
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 
@@ -37,8 +38,10 @@ class ValidationRules(BaseModel):
 
     `accept`: `likely` takes a candidate whose probability of being better reaches `confidence`; `significant`
     spends an error rate of 5 % over all candidates of the run (anytime-valid); `argmax` takes the higher mean, as
-    SPO does. A finalist is out as soon as its probability of being better falls under `drop_below` after the first
-    block, `drop_step` more after each further one, and has won as soon as it reaches `clearly_better`.
+    SPO does; `threshold` takes a mean that is higher by `least_gain`, or by anything where the champion's is within
+    `least_gain` of 1 (arXiv 2406.13443). A finalist is out as soon as its probability of being better falls under
+    `drop_below` after the first block, `drop_step` more after each further one, and has won as soon as it reaches
+    `clearly_better`.
 
     `estimate`: how prompts are ranked, by `shrunken` estimates or, as in the papers, by the `mean` of their scores.
     """
@@ -51,8 +54,9 @@ class ValidationRules(BaseModel):
     block: int = Field(default=24, ge=1)
     max_race: int = Field(default=72, ge=1)
     holdout: int = Field(default=36, ge=0)
-    accept: Literal["likely", "significant", "argmax"] = "likely"
+    accept: Literal["likely", "significant", "argmax", "threshold"] = "likely"
     confidence: float = Field(default=0.8, ge=0.5, lt=1)
+    least_gain: float = Field(default=0.1, ge=0, le=1)
     clearly_better: float = Field(default=0.95, ge=0.5, le=1)
     drop_below: float = Field(default=0.3, ge=0, lt=1)
     drop_step: float = Field(default=0.15, ge=0, lt=1)
@@ -149,7 +153,7 @@ class Validator:
                 "reused": self._reused(candidate),
             }
             rank = index + list(candidates).index(candidate) + 1
-            if not self._passes(races[candidate], rank):
+            if not self._passes(champion, races[candidate], rank):
                 verdict = Verdict(candidate.id, False, "not better", _race_words(races[candidate]), base)
             elif reason := self._missing(candidate):
                 verdict = Verdict(candidate.id, False, "inconclusive", reason, base)
@@ -267,11 +271,15 @@ class Validator:
         if not differences:
             return 0.0
         mean = sum(differences) / len(differences)
-        return mean if self.rules.accept == "argmax" else probability_better(differences)
+        return mean if self.rules.accept in ("argmax", "threshold") else probability_better(differences)
 
-    def _passes(self, differences: Sequence[float], rank: int) -> bool:
+    def _passes(self, champion: Prompt, differences: Sequence[float], rank: int) -> bool:
         if not differences:
             return False
+        if self.rules.accept == "threshold":
+            known = [r.score for r in self.evaluator.records(champion.id) if r.repeat == 0 and r.score is not None]
+            gain = sum(differences) / len(differences)
+            return passes_threshold(sum(known) / len(known), gain, self.rules.least_gain)
         if self.rules.accept == "argmax":
             return sum(differences) > 0
         if self.rules.accept == "significant":
@@ -309,7 +317,7 @@ class Validator:
             if check.rejected:
                 reason = f"breaks {check.broken} and fixes {check.fixed} of {check.handled} guarded examples"
                 return Verdict(candidate.id, False, "breaks too much", reason, stats), False
-        if not self._passes(both, rank):
+        if not self._passes(champion, both, rank):
             return Verdict(candidate.id, False, "not better", _race_words(both), stats), False
         return Verdict(candidate.id, True, "accepted", _race_words(both), stats), False
 

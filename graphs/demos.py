@@ -17,10 +17,10 @@ from .strategy import Strategy
 
 
 async def propose(search: Search) -> list[Prompt]:
-    """Q random sets of demos under the seed prompt's text."""
+    """Q random sets of demos under the text that the search set out from."""
     children: dict[str, Prompt] = {}
     for index in range(search.options.candidates):
-        here = search.situation(search.seed_prompt, search.generator("propose", index))
+        here = search.situation(search.start, search.generator("propose", index))
         child = playbook.edit(here, search.known, {fresh_demos: 1.0})
         if child is not None:
             children.setdefault(child.id, child)

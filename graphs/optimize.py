@@ -1,4 +1,4 @@
-"""The outer machine of every run: prepare → pre-flight → a strategy's search → certify → publish."""
+"""The outer machine of every run: prepare → pre-flight (→ meta start) → a strategy's search → certify → publish."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..evaluation.evaluator import Job
 from ..evaluation.preflight import take_first_look
 from ..evaluation.shrinkage import shrunken_estimates
 from ..evaluation.spending import spent_alpha
+from .meta_start import meta_start
 from .outcome import outcome
 from .registry import strategies, strategy
 from .search_loop import leader
@@ -35,6 +36,7 @@ def build(checkpointer: Any = None, only: str | None = None) -> Graph:
 
     builder.add_node("prepare", closing(begin))
     builder.add_node("preflight", step(preflight))
+    builder.add_node("meta_start", step(meta_start))
     for name, subgraph in offered.items():
         builder.add_node(name, subgraph)
         builder.add_edge(name, "certify")
@@ -42,7 +44,8 @@ def build(checkpointer: Any = None, only: str | None = None) -> Graph:
     builder.add_node("publish", step(publish))
     builder.add_edge(START, "prepare")
     builder.add_conditional_edges("prepare", _after_prepare)
-    builder.add_conditional_edges("preflight", _after_preflight, ["publish", *offered])
+    builder.add_conditional_edges("preflight", _after_preflight, ["publish", "meta_start", *offered])
+    builder.add_conditional_edges("meta_start", _after_meta_start, ["certify", *offered])
     builder.add_edge("certify", "publish")
     builder.add_edge("publish", END)
     return builder.compile(checkpointer=checkpointer, name=only or "optimize").with_config(
@@ -68,7 +71,13 @@ def _after_prepare(state: RunState) -> Literal["preflight", "publish"]:
 
 
 def _after_preflight(state: RunState) -> str:
-    return "publish" if state["stop"] else state.get("strategy", DEFAULT_STRATEGY)
+    if state["stop"]:
+        return "publish"
+    return "meta_start" if state.get("init") == "meta" else state.get("strategy", DEFAULT_STRATEGY)
+
+
+def _after_meta_start(state: RunState) -> str:
+    return "certify" if state["stop"] else state.get("strategy", DEFAULT_STRATEGY)
 
 
 async def prepare(state: RunState, runtime: Runtime[Context], only: str | None = None) -> Update:
@@ -85,6 +94,7 @@ async def prepare(state: RunState, runtime: Runtime[Context], only: str | None =
         "step": 1,
         "iteration": 0,
         "proposed": 0,
+        "init": session.options.init,
         "seed_prompt": seed,
         "champion": seed,
         "accepted": [seed],

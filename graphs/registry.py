@@ -36,6 +36,8 @@ STRATEGIES: dict[str, Entry] = {
     "random": Entry("random_search", "error-informed random search: edits of the best prompts, raced"),
     "genetic": Entry("genetic", "a population of prompts, crossed and mutated with the errors of both parents in view"),
     "opro": Entry("opro", "new prompts from a history of prompts and their scores, without a look at failures"),
+    "dual-phase": Entry("dual_phase", "a prompt inferred from right answers, then edited sentence by sentence"),
+    "ape": Entry("ape", "instructions inferred from right answers, the best of them kept and varied"),
     "demos": Entry("demos", "random search over worked examples only, the baseline to beat"),
 }
 """Those of this package."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..agents import playbook
 from ..agents.attempt import Attempt
+from ..agents.meta_instruction import ORIGIN as META
 from ..agents.operators import Situation, sentences
 from ..evaluation.shrinkage import shrunken_estimates
 from ..tasks.prompt import Prompt
@@ -61,6 +62,16 @@ class Search:
         """The prompt that the run began with."""
         return self.session.prompt(self.state["seed_prompt"])
 
+    @property
+    def start(self) -> Prompt:
+        """What the search set out from: the seed prompt, or what was inferred from right answers where that won."""
+        if self.state.get("init") == "meta":
+            for decision in self.session.decisions_of(1):
+                prompt = self.session.prompt(decision.prompt_id)
+                if decision.verdict == "accepted" and prompt.origin == META:
+                    return prompt
+        return self.seed_prompt
+
     @cached_property
     def pool(self) -> list[Prompt]:
         """The P best prompts, the champion first: what candidates are made from."""
@@ -77,7 +88,8 @@ class Search:
         texts: list[str] = []
         for decision in self.session.decisions_before(self.iteration):
             prompt = self.session.prompt(decision.prompt_id)
-            if decision.verdict not in REFUTED or not prompt.parents:
+            # Of a whole prompt that did not win nobody knows which of its sentences is to blame.
+            if decision.verdict not in REFUTED or not prompt.parents or prompt.origin == META:
                 continue
             old = {s for parent in prompt.parents for s in sentences(self.session.prompt(parent).system)}
             texts += [s for s in sentences(prompt.system) if s not in old and s not in texts]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from ..agents.meta_instruction import SECTIONS, Section
 
 if TYPE_CHECKING:  # importing LangGraph takes a second, and `--help` needs none of it
     from .state import Graph
@@ -14,11 +16,23 @@ if TYPE_CHECKING:  # importing LangGraph takes a second, and `--help` needs none
 DEFAULT_PRESET = "default"
 
 
+@dataclass(frozen=True)
+class MetaStart:
+    """How a prompt is inferred from right answers: from so many `pairs`, in these `sections`; `judged`: whether it has
+    to win against the seed before candidates are made from it."""
+
+    pairs: int
+    sections: tuple[Section, ...] = SECTIONS
+    judged: bool = True
+
+
 class SearchOptions(BaseModel):
     """Options that every strategy has.
 
     `candidates` (Q) are proposed per iteration from the `pool` (P) best prompts; `iterations` is a limit on top of
-    the budget (None: until the budget is spent).
+    the budget (None: until the budget is spent). `init`: the search sets out from the `seed` prompt, or (`meta`) from
+    one that is inferred from at most `pairs` right answers and judged first, as iteration 1 (arXiv 2406.13443,
+    phase 1).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -26,6 +40,12 @@ class SearchOptions(BaseModel):
     candidates: int = Field(default=8, ge=1, le=64)
     pool: int = Field(default=2, ge=1, le=64)
     iterations: int | None = Field(default=None, ge=1)
+    init: Literal["seed", "meta"] = "seed"
+    pairs: int = Field(default=5, ge=1, le=32)
+
+    def meta_start(self) -> MetaStart:
+        """How the prompt is inferred that `init` = `meta` asks for."""
+        return MetaStart(self.pairs)
 
 
 @dataclass(frozen=True)

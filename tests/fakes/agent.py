@@ -21,6 +21,10 @@ PLAIN: Mapping[str, Said] = {
     "NewPrompt": {"prompt": ""},
     "Gradients": {"reasons": []},
     "Revision": {"prompt": ""},
+    "MetaInstruction": {"prompt": ""},
+    "SentenceEdit": {"operation": "replace", "text": ""},
+    "Instruction": {"prompt": ""},
+    "Variation": {"prompt": ""},
 }
 """An agent that has nothing to say."""
 
