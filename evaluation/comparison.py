@@ -94,7 +94,7 @@ def compare(
     of a contrast's scores missing, or fewer than two examples left: not conclusive.
 
     By simulation (tests/unit/evaluation/test_comparison.py; 60 and 150 examples): with equally good rows whose runs
-    vary alike, any false difference in at most 5 % and coverage of 95 % or more, from 2 runs on. Where one row's runs
+    vary alike, any false difference in at most 6 % and coverage of 94 % or more, from 2 runs on. Where one row's runs
     vary ten times as much as another's and there are only 2 of each, its own interval covers 88 to 91 % and false
     differences come up in 7 %; 3 runs: 92 %, 4 %. With one run each nothing but the prompts is compared.
     """
