@@ -30,7 +30,7 @@ from ..tasks.targets import make_target
 from ..tasks.task import Task
 from ..traces.home import disk_full
 from ..traces.result import Result
-from ..traces.rows import Run
+from ..traces.rows import Run, is_search
 from ..traces.store import RunStore
 from .ended_early import RESUMABLE
 from .measuring import Listener, checked_concurrency, checked_patience
@@ -172,10 +172,9 @@ async def aresume(
         changes = {name: value for name, value in changes.items() if value is not None}
         if changes and found.status != "finished":
             found = await store.update_run(found.id, settings={**found.settings, **changes})
-    if found.strategy in ("evaluate", "preflight"):
-        raise StoreError(
-            f"run {run} only measured; do it again with: sage-spo {found.strategy} (known answers are free)"
-        )
+    if not is_search(found.strategy):
+        command = found.strategy.replace(":", " ")
+        raise StoreError(f"run {run} is no search; do it again with: sage-spo {command} (known answers are free)")
     if found.status == "finished" and found.result:
         return Result.model_validate(found.result)
     settings = RunSettings.model_validate(found.settings)
