@@ -22,7 +22,7 @@ from .peer_agent import PeerAgent
 from .peer_environment import peer_python
 from .peer_gateway import SPLITS, Gateway
 from .peer_process import RUNNERS, Patience, PeerAnswer, run_process
-from .peer_prompt import as_prompt, seed_text
+from .peer_prompt import as_prompt, lost, seed_text
 from .peer_result import PeerResult
 from .peers import Peer, known_peer
 
@@ -169,13 +169,13 @@ async def _summed_up(
 ) -> PeerResult:
     best, notes = as_prompt(task, answer.prompt, gateway.origin), []
     stop = f"the budget is spent: {gateway.spent}" if gateway.spent else answer.stop
-    wrong = "it is empty" if not answer.prompt.strip() else ", ".join(task.violations(best))
+    wrong = "it is empty" if not answer.prompt.strip() else ", ".join(lost(task, best))
     if wrong:
         stop = f"{stop}; its best prompt cannot be used ({wrong}), so that the seed is kept"
         best = task.seed_prompt
-    lost = sum(len(task.examples(split)) - len(gateway.rows(split)) for split in SPLITS)
-    if lost:
-        notes.append(f"{lost} examples repeat the input of another one and were not sent to the peer.")
+    twice = sum(len(task.examples(split)) - len(gateway.rows(split)) for split in SPLITS)
+    if twice:
+        notes.append(f"{twice} examples repeat the input of another one and were not sent to the peer.")
     if agent_is_target:
         notes.append("No agent model was named: the target model wrote the prompts.")
     if missing := run.ledger.spend["target"].missing:

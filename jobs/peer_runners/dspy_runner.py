@@ -17,6 +17,7 @@ from gateway_client import BudgetSpent, CallFailed, Runner, started
 
 MINIBATCH = 35
 """MIPROv2's default."""
+MOST_CANDIDATES = 30
 SUMMARY_CALLS = 14
 """Agent calls of MIPROv2 beside those for the candidates, at most."""
 REPEATS = 5
@@ -115,8 +116,9 @@ def gepa(runner: Runner, student, train, valid, metric, target, agent):
 
 
 def mipro(runner: Runner, student, train, valid, metric, target, agent):
-    """MIPROv2 without demos, sized for the budget: about half of all pairs of candidate and validation example."""
-    candidates = max(4, min(24, runner.target_calls // (2 * len(valid))))
+    """MIPROv2 without demos, with as many candidates as the budget pays for, minibatches and whole evaluations of the
+    best of them taken together."""
+    candidates = max(4, min(MOST_CANDIDATES, round(1.4 * runner.target_calls / len(valid))))
     if runner.agent_calls is not None:
         candidates = max(2, min(candidates, runner.agent_calls - SUMMARY_CALLS))
     minibatch = min(MINIBATCH, len(valid))
