@@ -17,7 +17,7 @@ from ..tasks.target import Output, Usage
 
 MAX_TOKENS, MOST_TOKENS = 2048, 8192
 """Of a reply: where the peer names no limit, and whatever it names."""
-LOCAL_TOKENS = 512
+LOCAL_TOKENS = 256
 """Instead of both for a model of this machine, which writes slowly and rambles on."""
 TEMPERATURE = 1.0
 """Where the peer names none: what providers do then."""
