@@ -13,6 +13,7 @@ import tempfile
 from types import SimpleNamespace
 
 import dspy
+from dspy.utils.exceptions import AdapterParseError
 from gateway_client import BudgetSpent, CallFailed, Runner, started
 
 MINIBATCH = 35
@@ -101,6 +102,8 @@ def main() -> None:
         runner.finish(runner.best_measured(), "", "dspy")
     except CallFailed as error:
         runner.finish(runner.best_measured(), f"the agent model did not answer: {error}", "dspy")
+    except AdapterParseError:
+        runner.finish(runner.best_measured(), "the agent model's reply was not in the form that DSPy asked for", "dspy")
 
 
 def gepa(runner: Runner, student, train, valid, metric, target, agent):
