@@ -25,11 +25,16 @@ if TYPE_CHECKING:
         SageError,
         SandboxError,
         StoreError,
+        StrategyError,
         TaskError,
         UsageError,
     )
     from .evaluation.budget import Budget
+    from .graphs.search import Search
+    from .graphs.strategy import Preset, SearchOptions, Strategy
     from .jobs.api import aoptimize, aresume, optimize, resume
+    from .jobs.compare import acompare, compare
+    from .jobs.compare_result import ComparisonResult
     from .jobs.evaluate import aevaluate, evaluate
     from .jobs.evaluation_result import Evaluation
     from .jobs.prompt_file import read_prompt
@@ -46,11 +51,13 @@ __all__ = [
     "BudgetError",
     "BudgetExceeded",
     "BudgetTooSmall",
+    "ComparisonResult",
     "Demo",
     "Evaluation",
     "Example",
     "ModelError",
     "ModelSetupError",
+    "Preset",
     "Prompt",
     "ProviderDown",
     "QuotaExhausted",
@@ -59,14 +66,20 @@ __all__ = [
     "SageError",
     "SandboxError",
     "Score",
+    "Search",
+    "SearchOptions",
     "StoreError",
+    "Strategy",
+    "StrategyError",
     "Task",
     "TaskError",
     "UsageError",
     "__version__",
+    "acompare",
     "aevaluate",
     "aoptimize",
     "aresume",
+    "compare",
     "evaluate",
     "load_task",
     "optimize",
@@ -87,11 +100,16 @@ _NAMES = {
         "SageError",
         "SandboxError",
         "StoreError",
+        "StrategyError",
         "TaskError",
         "UsageError",
     ),
     ".evaluation.budget": ("Budget",),
+    ".graphs.search": ("Search",),
+    ".graphs.strategy": ("Preset", "SearchOptions", "Strategy"),
     ".jobs.api": ("aoptimize", "aresume", "optimize", "resume"),
+    ".jobs.compare": ("acompare", "compare"),
+    ".jobs.compare_result": ("ComparisonResult",),
     ".jobs.evaluate": ("aevaluate", "evaluate"),
     ".jobs.evaluation_result": ("Evaluation",),
     ".jobs.prompt_file": ("read_prompt",),

@@ -13,12 +13,16 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """`SAGE_HOME`: where runs live. `SAGE_DATA`: folder with public benchmark data (bbh, gsm8k, formula)."""
+    """`SAGE_HOME`: where runs live. `SAGE_DATA`: folder with public benchmark data (bbh, gsm8k, formula).
+
+    `SAGE_STRATEGY_SECONDS`: a strategy of a user's own that neither returns nor asks anything for so long hangs.
+    """
 
     model_config = SettingsConfigDict(env_prefix="SAGE_", env_file=".env", extra="ignore")
 
     home: Path = Field(default_factory=lambda: Path.home() / ".sage-spo")
     data: Path | None = None
+    strategy_seconds: float = Field(default=300.0, gt=0)
 
     @field_validator("home", "data")
     @classmethod

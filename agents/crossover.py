@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 
 from pydantic import BaseModel, Field
 
 from ..tasks.prompt import Prompt
 from . import playbook
-from .ask import AgentDesk, fence, fenced, prompt_text
+from .ask import fenced, prompt_text
+from .attempt import Attempt
 from .operators import Situation, sentences
 from .rewriter import rewrite
-from .writing import LONGEST, conditions, fresh, sample, shown, written
+from .writing import LONGEST, conditions, sample, shown, written
 
 ERRORS_SHOWN = 4
 """Of each parent."""
@@ -25,28 +26,19 @@ class Crossover(BaseModel):
     prompt: str = Field(description="That prompt, changed so that it prevents the failures.")
 
 
-async def crossover(
-    mother: Situation,
-    father: Situation,
-    known: Collection[str],
-    desk: AgentDesk | None,
-    *,
-    iteration: int,
-    index: int,
-    tried: Sequence[str] = (),
-) -> Prompt | None:
-    """A child of both prompts, of an id not in `known`: crossed and mutated in one request to the agent model.
+async def crossover(mother: Situation, father: Situation, attempt: Attempt) -> Prompt | None:
+    """A child of both prompts, of a new id: crossed and mutated in one request to the agent model.
 
     A prompt that is both parents is rewritten. Without an agent model, or where its reply is of no use, the child is
     spliced and edited by the playbook. None where nothing new came.
     """
     if mother.prompt == father.prompt:
-        return await rewrite(mother, known, desk, iteration=iteration, index=index, tried=tried)
-    if desk is not None and len(mother.prompt.system) + len(father.prompt.system) <= LONGEST:
-        child = await fresh(_asked(mother, father, desk, iteration, index, tried), known)
+        return await rewrite(mother, attempt)
+    if attempt.desk is not None and len(mother.prompt.system) + len(father.prompt.system) <= LONGEST:
+        child = await attempt.fresh(_asked(mother, father, attempt))
         if child is not None:
             return child
-    return spliced(mother, father, known)
+    return spliced(mother, father, attempt.known)
 
 
 def spliced(mother: Situation, father: Situation, known: Collection[str]) -> Prompt | None:
@@ -70,28 +62,20 @@ def spliced(mother: Situation, father: Situation, known: Collection[str]) -> Pro
     return edited.model_copy(update={"origin": origin, **changes})
 
 
-async def _asked(
-    mother: Situation, father: Situation, desk: AgentDesk, iteration: int, index: int, tried: Sequence[str]
-) -> Prompt | None:
+async def _asked(mother: Situation, father: Situation, attempt: Attempt) -> Prompt | None:
     errors = [(parent, record) for parent in (mother, father) for record in sample(parent, ERRORS_SHOWN)]
     seen = list(dict.fromkeys(record.example_id for _, record in errors))
     message = prompt_text(
         "crossover",
-        fence=fence(desk.calls.seed, iteration, index, mother.prompt.id, father.prompt.id, *seen),
+        fence=attempt.fence(mother.prompt.id, father.prompt.id, *seen),
         first=fenced(mother.prompt.system, cap=LONGEST),
         second=fenced(father.prompt.system, cap=LONGEST),
         failures=[shown(mother.task, record) for _, record in errors],
-        tried=[fenced(text, cap=300) for text in tried],
+        tried=[fenced(text, cap=300) for text in attempt.tried],
         **conditions(mother.task, mother.prompt),
     )
-    reply = await desk.ask(
-        Crossover,
-        [{"role": "user", "content": message}],
-        role="breeder",
-        iteration=iteration,
-        index=index,
-        max_tokens=2048 + len(mother.prompt.system) + len(father.prompt.system),
-    )
+    length = len(mother.prompt.system) + len(father.prompt.system)
+    reply = await attempt.ask(Crossover, message, role="breeder", max_tokens=2048 + length)
     if reply is None:
         return None
     demos = (mother if mother.rng.random() < 0.5 else father).prompt.demos

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
 from ..tasks.prompt import Prompt
 from . import playbook
-from .ask import AgentDesk, fence, fenced, prompt_text
+from .ask import fenced, prompt_text
+from .attempt import Attempt
 from .operators import Situation
-from .writing import LONGEST, conditions, fresh, written
+from .writing import LONGEST, conditions, written
 
 EXAMPLES_SHOWN = 3
 Scored = tuple[Prompt, float]
@@ -24,26 +25,19 @@ class NewPrompt(BaseModel):
 
 
 async def from_history(
-    best: Situation,
-    history: Sequence[Scored],
-    known: Collection[str],
-    desk: AgentDesk | None,
-    *,
-    iteration: int,
-    index: int,
-    temperature: float,
+    best: Situation, history: Sequence[Scored], attempt: Attempt, *, temperature: float
 ) -> Prompt | None:
-    """A prompt of an id not in `known`, written by the agent model after it read the history, worst first.
+    """A prompt of a new id, written by the agent model after it read the history, worst first.
 
     `best` is the situation of the prompt whose demos and placeholders the new one keeps. Without an agent model, or
     where its reply is of no use, the playbook edits that prompt. None where nothing new came.
     """
     shown = shortened(history)
-    if desk is not None and shown:
-        child = await fresh(_asked(best, shown, desk, iteration, index, temperature), known)
+    if attempt.desk is not None and shown:
+        child = await attempt.fresh(_asked(best, shown, attempt, temperature))
         if child is not None:
             return child
-    return playbook.edit(best, known)
+    return playbook.edit(best, attempt.known)
 
 
 def shortened(history: Sequence[Scored]) -> list[Scored]:
@@ -57,27 +51,18 @@ def shortened(history: Sequence[Scored]) -> list[Scored]:
     return kept[::-1]
 
 
-async def _asked(
-    best: Situation, history: Sequence[Scored], desk: AgentDesk, iteration: int, index: int, temperature: float
-) -> Prompt | None:
+async def _asked(best: Situation, history: Sequence[Scored], attempt: Attempt, temperature: float) -> Prompt | None:
     task = best.task
     pool = [e for e in best.demo_pool if e.id not in best.unseen]
     examples = [pool[int(i)] for i in best.rng.permutation(len(pool))[:EXAMPLES_SHOWN]]
     seen = [e.id for e in examples]
     message = prompt_text(
         "history",
-        fence=fence(desk.calls.seed, iteration, index, *(p.id for p, _ in history), *seen),
+        fence=attempt.fence(*(p.id for p, _ in history), *seen),
         history=[{"text": fenced(p.system, cap=LONGEST), "score": round(100 * score)} for p, score in history],
         examples=[{"input": fenced(e.input), "expected": fenced(e.label, cap=600)} for e in examples],
         **conditions(task, best.prompt),
     )
-    reply = await desk.ask(
-        NewPrompt,
-        [{"role": "user", "content": message}],
-        role="historian",
-        iteration=iteration,
-        index=index,
-        max_tokens=2048 + len(best.prompt.system) // 2,
-        temperature=temperature,
-    )
+    length = 2048 + len(best.prompt.system) // 2
+    reply = await attempt.ask(NewPrompt, message, role="historian", max_tokens=length, temperature=temperature)
     return None if reply is None else written(task, best.prompt, reply.prompt, "from the history", seen)

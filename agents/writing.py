@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from ..errors import BudgetExceeded
 from ..sandbox.text import clean
 from ..tasks.prompt import Prompt, placeholders
 from ..tasks.task import Task
@@ -15,15 +14,6 @@ from .operators import Situation
 
 LONGEST = 24_000
 """A longer prompt (in characters) cannot be rewritten whole by a model; the playbook edits it."""
-
-
-async def fresh(asking: Awaitable[Prompt | None], known: Collection[str]) -> Prompt | None:
-    """The prompt that an agent wrote; None where it is of an id in `known`, of no use, or no agent call is left."""
-    try:
-        child = await asking
-    except BudgetExceeded:
-        return None
-    return None if child is None or child.id in known else child
 
 
 def failed(record: Record) -> bool:

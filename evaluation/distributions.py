@@ -31,6 +31,11 @@ def student_below(t: float, freedom: float) -> float:
     return float(special.stdtr(freedom, t))
 
 
+def student_quantile(p: float, freedom: float) -> float:
+    """The t below which a share p of Student's distribution lies."""
+    return float(special.stdtrit(freedom, p))
+
+
 def binomial(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Floats:
     """P(X = k) of n draws with success rate p strictly between 0 and 1, for arrays of one shape."""
     k, n, p = np.broadcast_arrays(np.asarray(k, float), np.asarray(n, float), np.asarray(p, float))

@@ -77,6 +77,11 @@ class PaidCalls:
         """Whether calls wait for a provider that is down."""
         return any(outage.down for outage in self._outages.values())
 
+    @property
+    def busy(self) -> bool:
+        """Whether calls are under way."""
+        return bool(self._under_way)
+
     def begin(self, step: int) -> None:
         """Enter a step. Where it is run again after a crash, its calls are there and paid, but whether the budget
         has room for one is decided as it was the first time: as if they were still to be made."""

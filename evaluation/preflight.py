@@ -67,10 +67,11 @@ def plan(
             continue
         each = _most_per_call(task, target, unit)
         if limit < each * (certification + race):
-            parts = f"{certification} calls for certification on {len(task.test)} test examples, {race} for one race"
+            proof = f"{certification} calls for certification on {len(task.test)} test examples, "
+            way_out = "Raise it, or leave certification out (--no-certify)." if certify else "Raise it."
             raise BudgetTooSmall(
                 f"budget: {unit}={limit:g} is too small to conclude anything. This task needs at least "
-                f"{each * (certification + race):.6g} ({parts}). Raise it, or leave certification out (--no-certify)."
+                f"{each * (certification + race):.6g} ({proof if certify else ''}{race} for one race). {way_out}"
             )
     total = budget.target_calls
     smallest = smallest_certifiable_gain(len(task.test), alpha)

@@ -6,31 +6,25 @@ random set of examples.
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..agents import playbook
 from ..agents.operators import fresh_demos
-from .search_loop import build_loop, proposed, situation
-from .session import Session
-from .state import Graph, RunState, Update
+from ..tasks.prompt import Prompt
+from .search import Search
+from .search_loop import build_loop
 from .strategy import Strategy
 
 
-def build() -> Graph:
-    """The strategy's subgraph."""
-    return build_loop(propose)
-
-
-async def propose(session: Session, state: RunState) -> Update:
+async def propose(search: Search) -> list[Prompt]:
     """Q random sets of demos under the seed prompt's text."""
-    iteration = state["iteration"] + 1
-    known = session.known_before(iteration)
-    seed = session.prompt(state["seed_prompt"])
-    children = []
-    for index in range(session.options.candidates):
-        rng = session.generator(iteration, "propose", index)
-        child = playbook.edit(situation(session, seed, iteration, rng), known, {fresh_demos: 1.0})
-        if child is not None and child.id not in {c.id for c in children}:
-            children.append(child)
-    return proposed(session, state, iteration, children)
+    children: dict[str, Prompt] = {}
+    for index in range(search.options.candidates):
+        here = search.situation(search.seed_prompt, search.generator("propose", index))
+        child = playbook.edit(here, search.known, {fresh_demos: 1.0})
+        if child is not None:
+            children.setdefault(child.id, child)
+    return list(children.values())
 
 
-STRATEGY = Strategy(build)
+STRATEGY = Strategy(partial(build_loop, propose))

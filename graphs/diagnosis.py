@@ -20,7 +20,7 @@ from ..evaluation.hypotheses import Support, coin, difference_in_differences
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..traces.rows import CodeRun, Hypothesis
-from .search_loop import REFUTED
+from .search import REFUTED
 from .session import Session
 from .state import RunState
 

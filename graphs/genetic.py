@@ -8,16 +8,16 @@ of both parents, and the best of parents and children survive: EvoPrompt's genet
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from pydantic import Field
 
 from ..agents.crossover import crossover
 from ..tasks.prompt import Prompt
-from .at_once import at_once
-from .search_loop import build_loop, distinct, estimates, proposed, situation, tried
-from .session import Session
-from .state import Graph, RunState, Update
+from .search import Search
+from .search_loop import build_loop
 from .strategy import SPO, Preset, SearchOptions, Strategy
 
 LEAST_FITNESS = 0.01
@@ -35,27 +35,21 @@ class GeneticOptions(SearchOptions):
     mechanical: float = Field(default=0.25, ge=0, le=1)
 
 
-def build() -> Graph:
-    """The strategy's subgraph."""
-    return build_loop(breed)
-
-
-async def breed(session: Session, state: RunState) -> Update:
+async def breed(search: Search) -> list[Prompt]:
     """Q children of parents drawn by fitness; `validate` keeps the P best of them and their parents as the pool."""
-    options = session.options
+    options = search.options
     assert isinstance(options, GeneticOptions)
-    iteration = state["iteration"] + 1
-    known, failed = session.known_before(iteration), tried(session, iteration)
-    fitness = estimates(session, state["pool"])
+    fitness = search.estimates(search.state["pool"])
 
     async def one(index: int) -> Prompt | None:
-        rng = session.generator(iteration, "breed", index)
-        mother, father = (situation(session, session.prompt(roulette(fitness, rng)), iteration, rng) for _ in range(2))
-        desk = None if rng.random() < options.mechanical else session.desk
-        return await crossover(mother, father, known, desk, iteration=iteration, index=index, tried=failed)
+        rng = search.generator("breed", index)
+        mother, father = (search.situation(search.session.prompt(roulette(fitness, rng)), rng) for _ in range(2))
+        attempt = search.attempt(index)
+        return await crossover(
+            mother, father, replace(attempt, desk=None) if rng.random() < options.mechanical else attempt
+        )
 
-    children = await at_once(one(index) for index in range(options.candidates))
-    return proposed(session, state, iteration, distinct(session, state, iteration, children, known))
+    return search.distinct(await search.each(one))
 
 
 def roulette(fitness: Mapping[str, float], rng: np.random.Generator) -> str:
@@ -65,7 +59,7 @@ def roulette(fitness: Mapping[str, float], rng: np.random.Generator) -> str:
 
 
 STRATEGY = Strategy(
-    build,
+    partial(build_loop, breed),
     GeneticOptions,
     {
         "faithful": Preset({"candidates": 10, "pool": 10, "iterations": 10, "mechanical": 0.0}, SPO.rules),

@@ -5,14 +5,14 @@ The agent model reads the best prompts so far with their scores, worst first, an
 
 from __future__ import annotations
 
+from functools import partial
+
 from pydantic import Field
 
 from ..agents.history import from_history
 from ..tasks.prompt import Prompt
-from .at_once import at_once
-from .search_loop import build_loop, distinct, estimates, proposed, situation
-from .session import Session
-from .state import Graph, RunState, Update
+from .search import Search
+from .search_loop import build_loop
 from .strategy import SPO, Preset, SearchOptions, Strategy
 
 
@@ -23,30 +23,21 @@ class OproOptions(SearchOptions):
     temperature: float = Field(default=1.0, ge=0, le=2)
 
 
-def build() -> Graph:
-    """The strategy's subgraph."""
-    return build_loop(propose)
-
-
-async def propose(session: Session, state: RunState) -> Update:
+async def propose(search: Search) -> list[Prompt]:
     """Q prompts, each written after reading the same history with other examples."""
-    options = session.options
+    options = search.options
     assert isinstance(options, OproOptions)
-    iteration = state["iteration"] + 1
-    known = session.known_before(iteration)
-    scores = estimates(session, sorted(known))
+    scores = search.estimates(sorted(search.known))
     best = sorted(scores, key=lambda i: (-scores[i], i))[: options.history]
-    history = [(session.prompt(i), scores[i]) for i in reversed(best)]
-    champion = session.prompt(state["champion"])
+    history = [(search.session.prompt(i), scores[i]) for i in reversed(best)]
 
     async def one(index: int) -> Prompt | None:
-        here = situation(session, champion, iteration, session.generator(iteration, "propose", index))
-        return await from_history(
-            here, history, known, session.desk, iteration=iteration, index=index, temperature=options.temperature
-        )
+        here = search.situation(search.champion, search.generator("propose", index))
+        return await from_history(here, history, search.attempt(index), temperature=options.temperature)
 
-    children = await at_once(one(index) for index in range(options.candidates))
-    return proposed(session, state, iteration, distinct(session, state, iteration, children, known))
+    return search.distinct(await search.each(one))
 
 
-STRATEGY = Strategy(build, OproOptions, {"faithful": Preset({"candidates": 8, "history": 20}, SPO.rules)})
+STRATEGY = Strategy(
+    partial(build_loop, propose), OproOptions, {"faithful": Preset({"candidates": 8, "history": 20}, SPO.rules)}
+)

@@ -7,14 +7,14 @@ from typing import Any, Literal
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
-from ..errors import BudgetExceeded, BudgetTooSmall, ModelError
+from ..errors import BudgetExceeded, BudgetTooSmall, ModelError, UsageError
 from ..evaluation.certify import Certificate, certify
 from ..evaluation.evaluator import Job
 from ..evaluation.preflight import take_first_look
 from ..evaluation.shrinkage import shrunken_estimates
 from ..evaluation.spending import spent_alpha
 from .outcome import outcome
-from .registry import STRATEGIES, strategy
+from .registry import strategies, strategy
 from .search_loop import leader
 from .session import Session, open_session
 from .start import ensure_run
@@ -27,7 +27,7 @@ RECURSION_LIMIT = 100_000
 def build(checkpointer: Any = None, only: str | None = None) -> Graph:
     """The whole graph, every registered strategy a subgraph of it, or `only` the one of that name."""
     form = TaskInput if only else OptimizeInput
-    offered = [only] if only else list(STRATEGIES)
+    offered = {name: strategy(name).build() for name in ([only] if only else usable())}
     builder = StateGraph(RunState, context_schema=Context, input_schema=form, output_schema=OptimizeOutput)
 
     async def begin(state: RunState, runtime: Runtime[Context]) -> Update:
@@ -35,8 +35,8 @@ def build(checkpointer: Any = None, only: str | None = None) -> Graph:
 
     builder.add_node("prepare", closing(begin))
     builder.add_node("preflight", step(preflight))
-    for name in offered:
-        builder.add_node(name, strategy(name).build())
+    for name, subgraph in offered.items():
+        builder.add_node(name, subgraph)
         builder.add_edge(name, "certify")
     builder.add_node("certify", step(certify_winner))
     builder.add_node("publish", step(publish))
@@ -48,6 +48,19 @@ def build(checkpointer: Any = None, only: str | None = None) -> Graph:
     return builder.compile(checkpointer=checkpointer, name=only or "optimize").with_config(
         recursion_limit=RECURSION_LIMIT
     )
+
+
+def usable() -> list[str]:
+    """The installed strategies; a user's own that cannot be imported is left out, and refused where it is asked for."""
+    return [name for name, found in strategies().items() if found.point is None or _imports(name)]
+
+
+def _imports(name: str) -> bool:
+    try:
+        strategy(name)
+    except UsageError:
+        return False
+    return True
 
 
 def _after_prepare(state: RunState) -> Literal["preflight", "publish"]:

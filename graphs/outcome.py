@@ -19,7 +19,7 @@ def outcome(
     verdict: Verdict = state["verdict"] or "inconclusive"  # type: ignore[assignment]
     seed = session.prompt(state["seed_prompt"])
     best = session.prompt(state["champion"])
-    unprovable = verdict == "not certified" and certificate is not None and _unprovable(certificate)
+    unprovable = verdict == "not certified" and certificate is not None and is_unprovable(certificate)
     returned = best if verdict in ("improved", "not tested") or unprovable else seed
     notes = []
     if unprovable:
@@ -38,7 +38,7 @@ def outcome(
         agent=session.settings.agent,
         seed=session.settings.seed,
         verdict=verdict,
-        sentence=_sentence(verdict, certificate, state["stop"], unprovable),
+        sentence=verdict_sentence(verdict, certificate, state["stop"], unprovable),
         prompt=_content(returned),
         best=_content(best),
         seed_prompt=_content(seed),
@@ -55,7 +55,7 @@ def outcome(
     )
 
 
-def _unprovable(certificate: Certificate) -> bool:
+def is_unprovable(certificate: Certificate) -> bool:
     """Whether there is a gain, and not even a perfect prompt's could have been certified on this test split."""
     if certificate.gain <= 0:
         return False
@@ -102,7 +102,9 @@ def _case(session: Session, ids: tuple[str, ...], seed: Prompt, best: Prompt) ->
     )
 
 
-def _sentence(verdict: Verdict, certificate: Certificate | None, stop: str, unprovable: bool) -> str:
+def verdict_sentence(verdict: Verdict, certificate: Certificate | None, stop: str, unprovable: bool) -> str:
+    """How a run ended, in one sentence. `stop`: why, where it did not come to its proof; `unprovable`: whether the test
+    split is too small for any."""
     if certificate is not None and verdict in ("improved", "harmed", "not certified"):
         c = certificate
         figures = (

@@ -6,33 +6,23 @@ its own random sample of that prompt's errors.
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..agents.rewriter import rewrite
 from ..tasks.prompt import Prompt
-from .at_once import at_once
-from .search_loop import build_loop, distinct, drawn, proposed, situation, tried
-from .session import Session
-from .state import Graph, RunState, Update
+from .search import Search
+from .search_loop import build_loop
 from .strategy import SPO, Strategy
 
 
-def build() -> Graph:
-    """The strategy's subgraph."""
-    return build_loop(propose)
-
-
-async def propose(session: Session, state: RunState) -> Update:
+async def propose(search: Search) -> list[Prompt]:
     """Q rewrites of prompts drawn from the pool; the playbook edits where no agent model is set."""
-    iteration = state["iteration"] + 1
-    known = session.known_before(iteration)
-    failed = tried(session, iteration)
 
     async def one(index: int) -> Prompt | None:
-        rng = session.generator(iteration, "propose", index)
-        here = situation(session, drawn(session, state, rng), iteration, rng)
-        return await rewrite(here, known, session.desk, iteration=iteration, index=index, tried=failed)
+        rng = search.generator("propose", index)
+        return await rewrite(search.situation(search.drawn(rng), rng), search.attempt(index))
 
-    children = await at_once(one(index) for index in range(session.options.candidates))
-    return proposed(session, state, iteration, distinct(session, state, iteration, children, known))
+    return search.distinct(await search.each(one))
 
 
-STRATEGY = Strategy(build, presets={"faithful": SPO})
+STRATEGY = Strategy(partial(build_loop, propose), presets={"faithful": SPO})

@@ -1,9 +1,12 @@
-"""The strategies by name. A new one is a file here that ends with `STRATEGY = Strategy(…)`, and a line below."""
+"""The strategies by name. A new one of this package is a file here that ends with `STRATEGY = Strategy(…)`, and a line
+below; one of a user's own is an entry point of the group `sage_spo.strategies` (see `own_strategy`)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError, nearest
@@ -11,17 +14,21 @@ from ..errors import UsageError, nearest
 if TYPE_CHECKING:
     from .strategy import Strategy
 
+GROUP = "sage_spo.strategies"
+"""Entry points that other packages register their strategies under."""
+
 
 @dataclass(frozen=True)
 class Entry:
     """What is known of a strategy before it is imported: its module here, one line that says what it does.
 
-    `runs_code`: whether it needs a sandbox.
+    `runs_code`: whether it needs a sandbox. `point`: where a user's own is found.
     """
 
     module: str
     summary: str
     runs_code: bool = False
+    point: EntryPoint | None = None
 
 
 STRATEGIES: dict[str, Entry] = {
@@ -31,16 +38,33 @@ STRATEGIES: dict[str, Entry] = {
     "opro": Entry("opro", "new prompts from a history of prompts and their scores, without a look at failures"),
     "demos": Entry("demos", "random search over worked examples only, the baseline to beat"),
 }
+"""Those of this package."""
+
+
+@cache
+def strategies() -> dict[str, Entry]:
+    """All strategies that are installed, this package's first; a name of theirs cannot be taken by another."""
+    own = {
+        point.name: Entry(point.value, f"of package {point.dist.name if point.dist else point.module}", point=point)
+        for point in entry_points(group=GROUP)
+    }
+    return STRATEGIES | {name: found for name, found in own.items() if name not in STRATEGIES}
 
 
 def entry(name: str) -> Entry:
     """The strategy's line. Raises UsageError with the nearest right name."""
-    if name not in STRATEGIES:
-        raise UsageError(f"strategy: unknown '{name}'.{nearest(name, STRATEGIES)} Known: {', '.join(STRATEGIES)}")
-    return STRATEGIES[name]
+    known = strategies()
+    if name not in known:
+        raise UsageError(f"strategy: unknown '{name}'.{nearest(name, known)} Known: {', '.join(known)}")
+    return known[name]
 
 
 def strategy(name: str) -> Strategy:
-    """The strategy of that name, imported. Raises UsageError as `entry` does."""
-    found: Strategy = import_module(f".{entry(name).module}", __package__).STRATEGY
-    return found
+    """The strategy of that name, imported. Raises UsageError as `entry` does, and where a user's own is of no use."""
+    found = entry(name)
+    if found.point is not None:
+        from .own_strategy import own_strategy
+
+        return own_strategy(name, found.point)
+    made: Strategy = import_module(f".{found.module}", __package__).STRATEGY
+    return made

@@ -39,6 +39,7 @@ CHANGES: dict[str, Change] = {
     "seed": "defining",
     "certify": "defining",
     "in_process": "defining",
+    "cache_scope": "defining",
     "timeout": "may change",
     "concurrency": "may change",
     "patience": "may change",
@@ -59,6 +60,7 @@ class RunSettings(BaseModel):
     where analysis code runs: auto, e2b, local, none (no code at all), unsafe. `concurrency` is how many calls to the
     target are under way at once, None: as many as the provider bears; no result depends on it. `patience` is how many
     minutes a provider that does not answer is waited for before the run stops, to be resumed; they are no working time.
+    `cache_scope`: runs with different ones share no answers (the arms of a comparison); empty: shared by all.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -76,6 +78,7 @@ class RunSettings(BaseModel):
     seed: int = 0
     certify: bool = True
     in_process: bool = False
+    cache_scope: str = ""
     timeout: float = Field(default=60.0, gt=0)
     rules: dict[str, Any] = {}
     sandbox: str = "auto"

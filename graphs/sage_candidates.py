@@ -16,7 +16,7 @@ from ..evaluation.panels import without_demos
 from ..tasks.prompt import Prompt
 from . import diagnosis
 from .at_once import at_once
-from .search_loop import drawn, situation
+from .search import Search
 from .session import Session
 from .state import RunState
 
@@ -64,11 +64,11 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], boo
 
 async def directed(session: Session, state: RunState, directions: Sequence[int], known: set[str]) -> list[Prompt]:
     """The playbook's candidates, one for each direction."""
+    search = Search(session, state, state["iteration"])
     found: list[Prompt] = []
     for place, index in enumerate(directions):
         direction = diagnosis.direction(session, state["iteration"], index)
-        rng = session.generator(state["iteration"], "directed", place)
-        here = situation(session, session.prompt(state["champion"]), state["iteration"], rng)
+        here = search.situation(search.champion, search.generator("directed", place))
         group = direction.claim.partition(": fails")[0]
         operators = directed_operators(direction.matched, group)
         child = playbook.edit(here, known | {c.id for c in found}, operators, pair=True)
@@ -86,10 +86,11 @@ def scores_labels(session: Session, champion: str) -> bool:
 
 def from_playbook(session: Session, state: RunState, known: set[str]) -> list[Prompt]:
     """The playbook's candidates beside an agent's: other worked examples, other forms of the text."""
+    search = Search(session, state, state["iteration"])
     found: list[Prompt] = []
     for place in range(session.options.candidates - FILL):
-        rng = session.generator(state["iteration"], "playbook", place)
-        here = situation(session, drawn(session, state, rng), state["iteration"], rng)
+        rng = search.generator("playbook", place)
+        here = search.situation(search.drawn(rng), rng)
         child = playbook.edit(here, known | {c.id for c in found})
         if child is not None:
             found.append(child)
@@ -98,15 +99,15 @@ def from_playbook(session: Session, state: RunState, known: set[str]) -> list[Pr
 
 async def fill(session: Session, state: RunState, kept: dict[str, Prompt], known: set[str], missing: int) -> None:
     """Make up for missing candidates by `random`'s operator."""
-    iteration = state["iteration"]
-    failed = diagnosis.tried(session, state["champion"], iteration)
+    search = Search(session, state, state["iteration"])
+    failed = diagnosis.tried(session, state["champion"], search.iteration)
     kept_back = diagnosis.confirmation_half(session, state)
 
     async def one(index: int) -> Prompt | None:
-        rng = session.generator(iteration, "fill", index)
-        here = situation(session, drawn(session, state, rng), iteration, rng)
+        rng = search.generator("fill", index)
+        here = search.situation(search.drawn(rng), rng)
         here = replace(here, unseen=here.unseen | kept_back)
-        return await rewrite(here, known, session.desk, iteration=iteration, index=index, tried=failed)
+        return await rewrite(here, replace(search.attempt(index), known=frozenset(known), tried=failed))
 
     for child in await at_once(one(index) for index in range(max(0, missing))):
         if child is not None:

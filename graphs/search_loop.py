@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
-import numpy as np
 from langgraph.graph import END, START, StateGraph
 
-from ..agents import playbook
-from ..agents.operators import Situation, sentences
 from ..agents.validator import Outcome
-from ..evaluation.shrinkage import choose, shrunken_estimates
+from ..evaluation.shrinkage import choose
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..traces.rows import Decision
+from .search import Search, estimates, measured
 from .session import Session
 from .state import Context, Graph, RunState, Update
-from .steps import Work, step
+from .steps import step
 
-REFUTED = ("not better", "breaks too much", "screened out")
-"""Outcomes that speak against what a candidate tried."""
+Propose = Callable[[Search], Awaitable[Sequence[Prompt]]]
+"""What a strategy's author writes: the candidates of one iteration, of ids that are not in `Search.known`."""
 
 
-def build_loop(propose: Work) -> Graph:
-    """A strategy's subgraph of two steps: its own, which ends with `proposed`, and `validate`, which measures what was
-    proposed; then its own again, until the search stops."""
-    builder = StateGraph(RunState, context_schema=Context)
+def build_loop(propose: Propose) -> Graph:
+    """A strategy's subgraph of two steps: its own, which proposes candidates, and `validate`, which measures them; then
+    its own again, until the search stops."""
+
+    async def work(session: Session, state: RunState) -> Update:
+        search = Search(session, state, state["iteration"] + 1)
+        return proposed(session, state, search.iteration, await propose(search))
+
     name = propose.__name__
-    builder.add_node(name, step(propose))
+    work.__name__, work.__doc__ = name, propose.__doc__
+    builder = StateGraph(RunState, context_schema=Context)
+    builder.add_node(name, step(work))
     builder.add_node("validate", step(validate))
     builder.add_edge(START, name)
     builder.add_conditional_edges(name, _after_propose)
@@ -108,30 +112,6 @@ def settle(session: Session, state: RunState, outcome: Outcome) -> Update:
     return update
 
 
-def situation(session: Session, prompt: Prompt, iteration: int, rng: np.random.Generator) -> Situation:
-    """What an agent may look at when it changes `prompt`: its records on the search split, the pool of demos."""
-    records = session.evaluator.records(prompt.id, "search")
-    panel = frozenset(example.id for example in session.panels.panel(iteration))
-    return Situation(session.task, prompt, records, session.panels.demo_pool, rng, unseen=panel)
-
-
-def drawn(session: Session, state: RunState, rng: np.random.Generator) -> Prompt:
-    """One prompt of the pool, at random."""
-    return session.prompt(state["pool"][int(rng.integers(len(state["pool"])))])
-
-
-def tried(session: Session, iteration: int, most: int = 12) -> list[str]:
-    """What earlier candidates added to their parents' texts and was found no better, newest last."""
-    texts: list[str] = []
-    for decision in session.decisions_before(iteration):
-        prompt = session.prompt(decision.prompt_id)
-        if decision.verdict not in REFUTED or not prompt.parents:
-            continue
-        old = {sentence for parent in prompt.parents for sentence in sentences(session.prompt(parent).system)}
-        texts += [s for s in sentences(prompt.system) if s not in old and s not in texts]
-    return texts[-most:]
-
-
 def proposed(session: Session, state: RunState, iteration: int, candidates: Sequence[Prompt]) -> Update:
     """The state after a proposal: candidates stored and announced, or a reason to stop where there is none."""
     for candidate in candidates:
@@ -154,7 +134,7 @@ def leader(session: Session, accepted: Sequence[str], incumbent: str) -> str:
     """
     if session.rules.estimate == "mean":
         return incumbent
-    return choose(_scores(session, accepted), incumbent)
+    return choose(measured(session, accepted), incumbent)
 
 
 def best_prompts(session: Session, contenders: Sequence[str], champion: str) -> list[str]:
@@ -162,34 +142,6 @@ def best_prompts(session: Session, contenders: Sequence[str], champion: str) -> 
     found = estimates(session, contenders)
     ranked = sorted(found, key=lambda i: (-found[i], i))
     return [champion, *(i for i in ranked if i != champion)][: session.options.pool]
-
-
-def estimates(session: Session, prompt_ids: Sequence[str]) -> dict[str, float]:
-    """How good each of the prompts that were measured is thought to be, by the run's rule."""
-    scores = _scores(session, prompt_ids)
-    if session.rules.estimate == "mean":
-        return {i: sum(row.values()) / len(row) for i, row in scores.items()}
-    return {i: found.estimate for i, found in shrunken_estimates(scores).items()}
-
-
-def distinct(
-    session: Session, state: RunState, iteration: int, children: Sequence[Prompt | None], known: set[str]
-) -> list[Prompt]:
-    """The children without repeats; a repeat is replaced by another edit of the playbook's, where it has one."""
-    kept: dict[str, Prompt] = {}
-    for index, child in enumerate(children):
-        if child is None or child.id in kept:
-            rng = session.generator(iteration, "replace", index)
-            parent = session.prompt(state["pool"][index % len(state["pool"])])
-            child = playbook.edit(situation(session, parent, iteration, rng), known | set(kept))
-        if child is not None:
-            kept.setdefault(child.id, child)
-    return list(kept.values())
-
-
-def _scores(session: Session, prompt_ids: Sequence[str]) -> dict[str, dict[tuple[str, int], float]]:
-    everything = session.evaluator.all_scores(("search", "holdout"), prompt_ids)
-    return {prompt_id: scores for prompt_id, scores in everything.items() if scores}
 
 
 def _why_stop(session: Session, state: RunState, budget_spent: bool, champion: str) -> str:

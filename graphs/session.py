@@ -322,7 +322,7 @@ async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
             settings.seed,
             patience=60 * settings.patience,
         )
-        evaluator = Evaluator(task, target, calls)
+        evaluator = Evaluator(task, target, calls, cache_scope=settings.cache_scope)
         events = await asyncio.to_thread(event_log, run_id, home)
         session = Session(
             run=run,

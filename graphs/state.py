@@ -8,7 +8,7 @@ from langgraph.graph.state import CompiledStateGraph
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-from .registry import STRATEGIES
+from .registry import strategies
 
 DEFAULT_TASK = "headlines"
 DEFAULT_STRATEGY = "sage"
@@ -35,7 +35,7 @@ class OptimizeInput(TaskInput, total=False):
         Field(
             default=DEFAULT_STRATEGY,
             title="Strategy",
-            description=f"How candidates are found: {', '.join(STRATEGIES)}.",
+            description=f"How candidates are found: {', '.join(strategies())}.",
         ),
     ]
 

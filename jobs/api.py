@@ -89,6 +89,7 @@ async def aoptimize(
     preset: str = DEFAULT_PRESET,
     options: Mapping[str, Any] | None = None,
     rules: Mapping[str, Any] | None = None,
+    cache_scope: str = "",
     task_options: Mapping[str, Any] | None = None,
     listener: Listener | None = None,
     control: RunControl | None = None,
@@ -102,9 +103,10 @@ async def aoptimize(
     to wait for a provider that does not answer any more (no working time: they do not count as `minutes` of the
     budget); then ProviderDown is raised, and `resume` goes on. `preset`: `default`, or `faithful` for what the
     strategy's paper did; `options` of the strategy (`candidates`, `pool`, `iterations`, …) and `rules` of acceptance
-    (see `ValidationRules`) are changes to it. `task_options`: keywords of `load_task`. `listener(event, fields)` is
-    told what happens; `control` can ask the run to stop at the next step,
-    or at once where it waits for a provider that is down: then RunInterrupted is raised, and `resume` goes on.
+    (see `ValidationRules`) are changes to it. `cache_scope`: runs with different ones share no answers.
+    `task_options`: keywords of `load_task`. `listener(event, fields)` is told what happens; `control` can ask the run
+    to stop at the next step, or at once where it waits for a provider that is down: then RunInterrupted is raised, and
+    `resume` goes on.
     """
     limits = Budget.parse(budget)
     run_id = str(uuid.uuid4())
@@ -125,6 +127,7 @@ async def aoptimize(
         timeout=timeout,
         in_process=isinstance(task, Task) or not isinstance(target, str),
         rules=dict(rules or {}),
+        cache_scope=cache_scope,
         sandbox=sandbox,
         concurrency=checked_concurrency(concurrency),
         patience=checked_patience(patience),
@@ -172,6 +175,8 @@ async def aresume(
         changes = {name: value for name, value in changes.items() if value is not None}
         if changes and found.status != "finished":
             found = await store.update_run(found.id, settings={**found.settings, **changes})
+    if found.strategy == "compare":
+        raise StoreError(f"run {run} is a comparison; go on with: {found.settings.get('command', 'sage-spo compare')}")
     if not is_search(found.strategy):
         command = found.strategy.replace(":", " ")
         raise StoreError(f"run {run} is no search; do it again with: sage-spo {command} (known answers are free)")
@@ -216,7 +221,7 @@ async def _run_graph(run_id: str, start: dict[str, Any], control: RunControl | N
     status, error = "interrupted", None
     path = home / "checkpoints.sqlite"
     async with AsyncSqliteSaver.from_conn_string(str(path)) as saver:
-        graph = build(saver)
+        graph = build(saver, only=start["strategy"])
         try:
             try:
                 # Nothing is next at the end: a run that is taken up there (see `named_runs`) begins anew.

@@ -13,7 +13,7 @@ from .batch_checks import check_evaluate, check_optimize
 from .commands_measure import evaluate
 from .commands_run import optimize
 
-NOT_OFFERED = ("task", "run", "json", "context", "budget", "dry_run")
+NOT_OFFERED = ("task", "run", "json", "context", "budget", "dry_run", "cache_scope")
 """Parameters of a command that a batch gives itself, that every job has, or that do nothing."""
 PATHS = ("prompt", "seed_prompt", "data")
 """Options that name files; relative ones stand in the jobs file's folder."""

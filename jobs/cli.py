@@ -13,6 +13,7 @@ from .. import __version__
 from ..errors import UsageError
 from ..settings import settings as installation
 from .commands_batch import batch
+from .commands_compare import compare
 from .commands_doctor import doctor
 from .commands_init import init
 from .commands_measure import evaluate, preflight
@@ -52,7 +53,7 @@ def _program(
         raise UsageError(f"settings (SAGE_ variables, .env in this folder) cannot be read: {error}") from error
 
 
-for command in (optimize, resume, runs, show, evaluate, preflight, batch, schedule, init, doctor):
+for command in (optimize, resume, compare, runs, show, evaluate, preflight, batch, schedule, init, doctor):
     app.command()(command)
 app.command(hidden=True)(peer)
 

@@ -18,6 +18,7 @@ from .options import (
     AskAboveOption,
     BaseUrlOption,
     BudgetOption,
+    CacheScopeOption,
     CertifyOption,
     ConcurrencyOption,
     DataOption,
@@ -98,6 +99,7 @@ def optimize(
     concurrency: ConcurrencyOption = None,
     patience: PatienceOption = 10.0,
     dry_run: DryRunOption = False,
+    cache_scope: CacheScopeOption = "",
     json: JsonOption = False,
 ) -> None:
     """Find a better prompt for TASK, proven, or say there is none.

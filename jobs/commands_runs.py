@@ -18,6 +18,7 @@ from ..settings import settings as installation
 from ..traces.result import SCHEMA_VERSION, PromptContent, Result
 from ..traces.rows import PEER, CodeRun, Decision, Hypothesis, Run, Spending, StoredPrompt, is_search
 from ..traces.store import RunStore
+from .compare_result import ComparisonResult
 from .evaluation_result import Evaluation
 from .evaluation_screen import evaluation_screen
 from .options import JsonOption, RunArgument
@@ -145,6 +146,10 @@ def _page(stored: Stored) -> RenderableType:
         return preflight_screen(Preflight.model_validate(run.result))
     if run.strategy.startswith(PEER):
         return peer_screen(PeerResult.model_validate(run.result))
+    if run.strategy == "compare":
+        from .compare_screen import comparison_screen
+
+        return comparison_screen(ComparisonResult.model_validate(run.result))
     result = Result.model_validate(run.result)
     return result_screen(result, found_line(result, stored.hypotheses, stored.prompts))
 

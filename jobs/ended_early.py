@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from ..errors import DiskFull, ModelError, ProviderDown, QuotaExhausted, RunInterrupted, SageError
+from ..errors import DiskFull, ModelError, ProviderDown, QuotaExhausted, RunInterrupted, SageError, StrategyError
 from ..traces.result import SCHEMA_VERSION
 from .so_far import BestSoFar
 
-RESUMABLE = (RunInterrupted, ModelError, DiskFull)
+RESUMABLE = (RunInterrupted, ModelError, DiskFull, StrategyError)
 """Errors after which a run is as it was, and can go on."""
 
 
@@ -34,6 +34,8 @@ def how_to_go_on(error: SageError, name: str) -> SageError:
         ended = DiskFull(f"{error}, then go on with: {again}")
     elif isinstance(error, QuotaExhausted):
         ended = QuotaExhausted(f"{error}. Then go on with: {again}")
+    elif isinstance(error, StrategyError):
+        ended = StrategyError(f"{error}. When it is mended: {again}")
     else:
         return error
     ended.best_so_far = error.best_so_far

@@ -20,12 +20,18 @@ class Busy(RunInterrupted):
 
 @asynccontextmanager
 async def locked(
-    path: Path, what: str, *, wait: bool, say: Callable[[str], None], stopped: Callable[[], bool] = lambda: False
+    path: Path,
+    what: str,
+    *,
+    wait: bool,
+    say: Callable[[str], None],
+    stopped: Callable[[], bool] = lambda: False,
+    way_out: str = " (--wait waits for it)",
 ) -> AsyncIterator[None]:
     """Hold the lock on the file at `path` (made where it is not there); `what` it stands for, in words.
 
     Raises Busy while another process holds it, unless `wait`: then it waits, and says so, until `stopped`. Raises
-    StoreError where the file cannot be written.
+    StoreError where the file cannot be written. `way_out` ends the message of Busy.
     """
     writable_folder(path.parent)
     try:
@@ -38,7 +44,7 @@ async def locked(
             if stopped():
                 raise RunInterrupted("stopped while waiting; nothing was done")
             if not wait:
-                raise Busy(f"{what} is under way in another process; nothing was done (--wait waits for it)")
+                raise Busy(f"{what} is under way in another process; nothing was done{way_out}")
             if not told:
                 say(f"waiting: {what} is under way in another process")
                 told = True

@@ -24,6 +24,7 @@ SETTINGS = (
     "concurrency",
     "patience",
     "sandbox",
+    "cache_scope",
 )
 """Options that are settings of the run as they are."""
 OPTIONS = ("candidates", "pool", "iterations")

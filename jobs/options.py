@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import UsageError
-from ..graphs.registry import STRATEGIES
+from ..graphs.registry import strategies
 
 TaskArgument = Annotated[
     str,
@@ -80,7 +80,7 @@ StrategyOption = Annotated[
         "--strategy",
         metavar="NAME",
         help="How candidates are found. "
-        + ". ".join(f"{name}: {known.summary}" for name, known in STRATEGIES.items())
+        + ". ".join(f"{name}: {known.summary}" for name, known in strategies().items())
         + ".",
     ),
 ]
@@ -142,6 +142,15 @@ BudgetOption = Annotated[
         "--budget",
         metavar="LIMITS",
         help="What it may spend: usd=2,target_calls=1500,agent_calls=100,tokens=1000000,minutes=30, any of them.",
+    ),
+]
+CacheScopeOption = Annotated[
+    str,
+    typer.Option(
+        "--cache-scope",
+        metavar="TEXT",
+        hidden=True,
+        help="Runs with different ones share no answers: what `compare` keeps its runs apart by.",
     ),
 ]
 TimeoutOption = Annotated[

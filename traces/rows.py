@@ -14,8 +14,8 @@ CallRole = Literal["target", "agent", "judge", "certification"]
 
 
 def is_search(strategy: str) -> bool:
-    """Whether a run of this strategy is a search of our own, and no measurement or peer."""
-    return strategy not in ("evaluate", "preflight") and not strategy.startswith(PEER)
+    """Whether a run of this strategy is a search of our own, and no measurement, comparison or peer."""
+    return strategy not in ("evaluate", "preflight", "compare") and not strategy.startswith(PEER)
 
 
 @dataclass(frozen=True, slots=True)

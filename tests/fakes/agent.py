@@ -19,6 +19,8 @@ PLAIN: Mapping[str, Said] = {
     "Rewrite": {"diagnosis": "unknown", "prompt": ""},
     "Crossover": {"crossed": "", "prompt": ""},
     "NewPrompt": {"prompt": ""},
+    "Gradients": {"reasons": []},
+    "Revision": {"prompt": ""},
 }
 """An agent that has nothing to say."""
 

@@ -12,7 +12,7 @@ import sage_spo
 
 HEAVY = ("langgraph", "langchain_core", "langchain_openai", "openai", "scipy", "sklearn", "plotly", "pandas", "aiohttp")
 COMMANDS = ["--help", "runs", "show nothing", "optimize --help", "resume --help", "evaluate --help"]
-COMMANDS += ["preflight --help", "init --help", "doctor --help", "batch --help", "schedule --help"]
+COMMANDS += ["preflight --help", "init --help", "doctor --help", "batch --help", "schedule --help", "compare --help"]
 
 SCRIPT = """
 import json, sys

@@ -1,0 +1,143 @@
+"""A strategy of a user's own: one function, or one small class, that proposes prompts; the engine does all the rest.
+
+    [project.entry-points."sage_spo.strategies"]
+    shorten = "my_package.shorten:propose"
+
+The entry point names `propose(search)`, a function (async or not) that returns the prompts to try next, or a class
+with a method of that name and, where it has any, `options` (a subclass of SearchOptions) and `presets`. What it does
+wrong is told in one line that names it, and costs nothing of what was measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any
+
+from ..errors import BudgetExceeded, SageError, StrategyError, UsageError
+from ..settings import settings as installation
+from ..tasks.prompt import Prompt
+from .search import Search
+from .search_loop import build_loop
+from .strategy import SearchOptions, Strategy
+
+LOOK_SECONDS = 0.2
+"""How often it is looked whether a strategy goes on."""
+
+
+def own_strategy(name: str, point: EntryPoint) -> Strategy:
+    """The strategy that the entry point names. Raises UsageError where it cannot be imported or is none."""
+    where = f"strategy '{name}' ({point.value})"
+    try:
+        found = point.load()
+        made = found() if inspect.isclass(found) else found
+    except (Exception, SystemExit) as error:  # somebody else's module may fail in any way
+        raise UsageError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
+    if isinstance(made, Strategy):
+        return made
+    propose = getattr(made, "propose", made)
+    options = getattr(made, "options", SearchOptions)
+    if not callable(propose):
+        raise UsageError(f"{where} is neither a function propose(search) nor a class with such a method")
+    if not (inspect.isclass(options) and issubclass(options, SearchOptions)):
+        raise UsageError(f"{where}: its `options` must be a subclass of sage_spo.SearchOptions")
+
+    async def proposing(search: Search) -> list[Prompt]:
+        return await _proposed(where, propose, search)
+
+    proposing.__name__, proposing.__doc__ = "propose", inspect.getdoc(propose)
+    return Strategy(partial(build_loop, proposing), options, getattr(made, "presets", {}))
+
+
+async def _proposed(where: str, propose: Callable[[Search], Any], search: Search) -> list[Prompt]:
+    try:
+        children = await _watched(where, propose, search)
+    except BudgetExceeded:  # no agent call is left, and it has no other way
+        return []
+    except SageError:
+        raise
+    except Exception as error:
+        raise StrategyError(f"{where} raised {type(error).__name__}: {error} {_place(error)}".rstrip()) from error
+    if isinstance(children, (str, bytes)) or not isinstance(children, Sequence):
+        raise StrategyError(f"{where} returned {_kind(children)}, not a list of prompts")
+    wrong = next((child for child in children if not isinstance(child, (Prompt, type(None)))), None)
+    if wrong is not None:
+        raise StrategyError(f"{where} returned {_kind(wrong)} among its prompts; make one with search.champion.edited")
+    return _fit(where, [child for child in children if child is not None], search)
+
+
+def _fit(where: str, children: Sequence[Prompt], search: Search) -> list[Prompt]:
+    """The children that can be measured: new ones, with all that an edit must keep."""
+    kept: dict[str, Prompt] = {}
+    lost: list[str] = []
+    for child in children:
+        problems = search.task.violations(child)
+        if problems:
+            search.session.emit(
+                "candidate_rejected", iteration=search.iteration, origin=child.origin, reason=problems[0]
+            )
+            lost += problems
+        elif child.id not in search.known:
+            kept.setdefault(child.id, child)
+    if lost and not kept:
+        raise StrategyError(f"{where} returned no prompt that can be used: {lost[0]}")
+    return list(kept.values())
+
+
+async def _watched(where: str, propose: Callable[[Search], Any], search: Search) -> Any:
+    """What `propose` returns. Raises StrategyError where it neither returns nor has a call under way for too long."""
+    limit = installation().strategy_seconds
+    task = asyncio.ensure_future(_called(propose, search))
+    since = time.monotonic()
+    try:
+        while not (await asyncio.wait([task], timeout=LOOK_SECONDS))[0]:
+            if search.session.calls.busy:
+                since = time.monotonic()
+            elif time.monotonic() - since > limit:
+                raise StrategyError(
+                    f"{where} hangs: for {limit:g} s it has neither returned nor asked anything "
+                    "(SAGE_STRATEGY_SECONDS sets this limit)"
+                )
+        return task.result()
+    finally:
+        task.cancel()
+
+
+async def _called(propose: Callable[[Search], Any], search: Search) -> Any:
+    """A coroutine is awaited here; a plain function has a thread, so that one that never returns can be left behind."""
+    if inspect.iscoroutinefunction(propose):
+        return await propose(search)
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+
+    def settle(outcome: Callable[[Any], None], value: Any) -> None:
+        if not done.done():
+            outcome(value)
+
+    def work() -> None:
+        try:
+            value, outcome = propose(search), done.set_result
+        except BaseException as error:
+            value, outcome = error, done.set_exception
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, outcome, value)
+
+    threading.Thread(target=work, name="strategy", daemon=True).start()
+    result = await done
+    return await result if inspect.isawaitable(result) else result
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else f"a value of type {type(value).__name__}"
+
+
+def _place(error: Exception) -> str:
+    frames = extract_tb(error.__traceback__)
+    return f"({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""

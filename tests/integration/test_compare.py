@@ -1,0 +1,227 @@
+"""Comparisons as people and cron call them: whole, killed with -9, with a row that fails, with input that is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sage_spo import compare
+from sage_spo.errors import UsageError
+from sage_spo.jobs.cli import main
+from sage_spo.settings import settings as installation
+from sage_spo.tasks.halves import halves_of_test
+from sage_spo.tasks.load import load_task
+from sage_spo.tests.commands import started
+from sage_spo.tests.fakes.answers import rule_for
+from sage_spo.tests.fakes.server import FakeServer
+from sage_spo.tests.processes import descendants, eventually
+from sage_spo.traces.rows import Record, TestUse
+from sage_spo.traces.store import RunStore
+
+Captured = pytest.CaptureFixture[str]
+IN_FLIGHT = 60
+"""Calls that a kill may lose at most: under way, or answered in the last 50 ms."""
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    """A model that is right 40 % of the time on the built-in reviews, more often once told the form."""
+    known = [{"input": e.input, "expected": e.expected} for e in load_task("reviews").everything]
+    with FakeServer(rule_for(known, base=0.4, gains={"nswer with": 0.35, "nly the label": 0.35})) as running:
+        yield running
+
+
+def call(server: FakeServer, *more: str) -> list[str]:
+    """Arguments of a small comparison called `mine`."""
+    shared = ["--target", "openai:fake", "--base-url", server.url, "--run", "mine", "--seeds", "1"]
+    return ["compare", "reviews", "--strategies", "random,demos", "--budget", "target_calls=250", *shared, *more]
+
+
+def document(arguments: list[str], capsys: Captured, code: int = 0) -> dict[str, Any]:
+    """The JSON document of a call that ends with that exit code."""
+    capsys.readouterr()
+    ended = main([*arguments, "--json"])
+    said = capsys.readouterr()
+    assert ended == code, said.err
+    return json.loads(said.out)
+
+
+def story(outcome: dict[str, Any]) -> dict[str, Any]:
+    """What must not depend on kills: all but ids of runs and working time."""
+    told = {name: value for name, value in outcome.items() if name not in ("run_id", "spend", "rows")}
+    for row in outcome["rows"]:
+        runs = [{n: v for n, v in run.items() if n not in ("run_id", "seconds", "spent")} for run in row["runs"]]
+        calls = [run["spent"]["target_calls"] for run in row["runs"]]
+        told[row["row"]] = {**row, "runs": runs, "calls": calls}
+    return told
+
+
+async def _kept(name: str) -> tuple[list[Record], list[TestUse]]:
+    async with await RunStore.open(installation().home) as store:
+        run = await store.run(name)
+        return await store.records(run.id), await store.test_uses(load_task("reviews").test_key)
+
+
+def test_killed_twice_it_ends_as_undisturbed_and_pays_nothing_twice(
+    server: FakeServer, capsys: Captured, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.setenv("SAGE_HOME", str(home / "undisturbed"))
+    undisturbed = document(call(server), capsys)
+    needed = len(server.log)
+    _is_fair(undisturbed, needed)
+    assert document(call(server), capsys) == undisturbed, "a finished comparison is shown again"
+    assert len(server.log) == needed
+    _is_shown(capsys)
+    server.log.clear()
+    monkeypatch.setenv("SAGE_HOME", str(home))
+    server.latency = 0.02
+    for calls in (100, needed - 120):  # in the first search, and while the test split is measured
+        process = started(*call(server, "--json"))
+        server.wait_for_requests(calls, 120)
+        children = descendants(process.pid)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))  # noqa: B023
+    server.latency = 0.0
+    assert story(document(call(server), capsys)) == story(undisturbed)
+    assert len(server.log) <= needed + 2 * IN_FLIGHT
+
+
+def _is_fair(outcome: dict[str, Any], asked: int) -> None:
+    """Every run paid for its own calls, none saw the test split, whose halves were used once each."""
+    runs = [run for row in outcome["rows"] for run in row["runs"]]
+    spent = sum(run["spent"]["target_calls"] for run in runs) + outcome["spend"]["spent"]["target_calls"]
+    assert spent == asked
+    assert {run["run"] for run in runs} == {"mine/random-0", "mine/demos-0"}
+    for run in runs:
+        assert not [record for record in asyncio.run(_kept(run["run"]))[0] if record.split == "test"]
+    records, uses = asyncio.run(_kept("mine"))
+    first, second = ({e.id for e in half} for half in halves_of_test(load_task("reviews")))
+    of_best = {r.example_id for r in records if r.prompt_id == outcome["best"]["id"]}
+    assert of_best == first | second
+    assert len(uses) == 2
+    assert outcome["verdict"] == "improved"
+    assert outcome["n"] == len(second)
+    assert outcome["alpha"] == pytest.approx(0.0304, abs=1e-4)
+    assert outcome["pairs"][0]["adjusted"] <= 1
+    assert all(row["conditional"] for row in outcome["rows"])
+
+
+def _is_shown(capsys: Captured) -> None:
+    assert main(["show", "mine"]) == 0
+    shown = capsys.readouterr().out
+    assert "GAIN (95 %)" in shown
+    assert "Winner: " in shown
+    assert "conditional on these runs" in " ".join(shown.split())
+    assert main(["show", "mine", "--prompt"]) == 0
+    assert main(["runs"]) == 0
+    assert "compare" in capsys.readouterr().out
+    assert main(["resume", "mine"]) == 2
+    assert "is a comparison; go on with: sage-spo compare reviews" in capsys.readouterr().err
+
+
+def test_a_row_that_fails_keeps_the_others_and_the_same_command_does_it_again(
+    server: FakeServer, capsys: Captured
+) -> None:
+    server.latency = 0.05
+    process = started(*call(server, "--json"))
+    server.wait_for_requests(40, 120)
+    for pid in descendants(process.pid):
+        os.kill(pid, signal.SIGKILL)
+    server.latency = 0.0
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, err
+    outcome = json.loads(out)
+    failed, other = outcome["rows"]
+    assert failed["note"] == "failed: its process was killed by signal 9"
+    assert failed["gain"] is None
+    assert other["runs"][0]["state"] == "done"
+    assert outcome["seed_mean"] is not None
+    again = document(call(server), capsys)
+    assert [run["state"] for row in again["rows"] for run in row["runs"]] == ["done", "done"]
+    # Another winner is another certificate, of a split that has given one already.
+    assert (outcome["winner"], again["winner"]) == ("demos", "random")
+    assert (outcome["test_use"], again["test_use"]) == (1, 3)
+    assert again["alpha"] < outcome["alpha"] / 5
+
+
+@pytest.mark.full
+def test_a_run_that_says_nothing_has_hung_and_is_ended(server: FakeServer, capsys: Captured) -> None:
+    server.latency = 300.0
+    outcome = document(call(server, "--silence", "0.1"), capsys, 1)
+    assert [row["note"] for row in outcome["rows"]] == ["failed: it said nothing for 0.1 minutes and was ended"] * 2
+    assert outcome["sentence"].startswith("Nothing can be concluded: no run came to its end.")
+    server.latency = 0.0
+    assert document(call(server), capsys)["verdict"] == "improved"
+
+
+def test_stopped_it_ends_with_75_and_says_what_is_left(server: FakeServer) -> None:
+    server.latency = 0.1
+    process = started(*call(server, "--json"))
+    server.wait_for_requests(30, 120)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 75, err
+    outcome = json.loads(out)
+    assert outcome["verdict"] == "unfinished"
+    assert outcome["sentence"] == "2 of 2 runs are left to do; nothing is certified yet."
+    assert [row["note"] for row in outcome["rows"]] == ["interrupted", "to do"]
+    assert "--run mine" in outcome["command"]
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("strategies", "more", "code", "said"),
+    [
+        ("random,demmos", [], 2, "--strategies: unknown 'demmos'. Did you mean 'demos'?"),
+        ("random,demos:faithfull", [], 2, "--strategies: demos:faithfull: preset: strategy demos has none named"),
+        ("random,demos:", [], 2, "'demos:' names no preset; write demos, or as in demos:faithful"),
+        ("random", [], 2, "a comparison takes at least two rows"),
+        ("", [], 2, "a comparison takes at least two rows"),
+        ("random,demos,random", [], 2, "--strategies: 'random' is given twice"),
+        ("random,demos", ["--peers", "nobody"], 2, "--peers: there is no peer 'nobody'."),
+        ("random,demos", ["--budget", "target_calls=50"], 3, "--strategies: random: budget: target_calls=50 is too"),
+        ("random,demos", ["--budget", "calls=50"], 2, "budget: unknown unit 'calls'"),
+        ("random,demos", ["--rule", "confidense=0.9"], 2, "--strategies: random: rule 'confidense' of acceptance"),
+        ("random,demos", ["--run", "a b"], 2, "--run: a name is made of letters"),
+        ("random,demos", ["--seeds", "0"], 2, "--seeds"),
+        ("random,demos", ["--sandbox", "nowhere"], 2, "--sandbox: unknown 'nowhere'"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line_before_anything_is_asked(
+    server: FakeServer, capsys: Captured, strategies: str, more: list[str], code: int, said: str
+) -> None:
+    arguments = ["compare", "reviews", "--strategies", strategies, "--target", "openai:fake", "--base-url", server.url]
+    assert main([*arguments, *more]) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == 1
+    assert "no-certify" not in error
+    assert not server.log
+
+
+def test_a_dry_run_says_what_would_be_done_and_stores_nothing(server: FakeServer, capsys: Captured) -> None:
+    outcome = document(call(server, "--dry-run"), capsys)
+    assert outcome["runs"] == ["mine/random-0", "mine/demos-0"]
+    assert outcome["budget"] == {"target_calls": 250}
+    assert outcome["most_measuring_calls"] == 3 * outcome["compared_on"] + 2 * outcome["certified_on"]
+    assert not server.log
+    assert main(["runs"]) == 0
+    assert "No runs yet" in capsys.readouterr().out
+
+
+def test_from_python_what_cannot_be_handed_to_a_process_is_refused() -> None:
+    with pytest.raises(UsageError, match="not a Python object"):
+        compare(load_task("reviews"), ["random", "demos"])  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="unknown option 'tagret'"):
+        compare("reviews", ["random", "demos"], tagret="local")
