@@ -30,7 +30,7 @@ from ..tasks.targets import make_target
 from ..tasks.task import Task
 from ..traces.home import disk_full
 from ..traces.result import Result
-from ..traces.rows import Run
+from ..traces.rows import Run, is_search
 from ..traces.store import RunStore
 from .ended_early import RESUMABLE
 from .measuring import Listener, checked_concurrency, checked_patience
@@ -177,10 +177,9 @@ async def aresume(
             found = await store.update_run(found.id, settings={**found.settings, **changes})
     if found.strategy == "compare":
         raise StoreError(f"run {run} is a comparison; go on with: {found.settings.get('command', 'sage-spo compare')}")
-    if found.strategy in ("evaluate", "preflight"):
-        raise StoreError(
-            f"run {run} only measured; do it again with: sage-spo {found.strategy} (known answers are free)"
-        )
+    if not is_search(found.strategy):
+        command = found.strategy.replace(":", " ")
+        raise StoreError(f"run {run} is no search; do it again with: sage-spo {command} (known answers are free)")
     if found.status == "finished" and found.result:
         return Result.model_validate(found.result)
     settings = RunSettings.model_validate(found.settings)

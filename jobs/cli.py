@@ -17,6 +17,7 @@ from .commands_compare import compare
 from .commands_doctor import doctor
 from .commands_init import init
 from .commands_measure import evaluate, preflight
+from .commands_peer import peer
 from .commands_run import optimize, resume
 from .commands_runs import runs, show
 from .commands_schedule import schedule
@@ -54,6 +55,7 @@ def _program(
 
 for command in (optimize, resume, compare, runs, show, evaluate, preflight, batch, schedule, init, doctor):
     app.command()(command)
+app.command(hidden=True)(peer)
 
 
 YOUNG_OBJECTS = 20_000

@@ -16,13 +16,14 @@ from ..errors import StoreError
 from ..evaluation.ledger import Spend
 from ..settings import settings as installation
 from ..traces.result import SCHEMA_VERSION, PromptContent, Result
-from ..traces.rows import CodeRun, Decision, Hypothesis, Run, Spending, StoredPrompt
+from ..traces.rows import PEER, CodeRun, Decision, Hypothesis, Run, Spending, StoredPrompt, is_search
 from ..traces.store import RunStore
 from .compare_result import ComparisonResult
 from .evaluation_result import Evaluation
 from .evaluation_screen import evaluation_screen
 from .options import JsonOption, RunArgument
 from .output import notice, print_json, printable, put
+from .peer_result import PeerResult, peer_screen
 from .preflight_result import Preflight
 from .result_screen import result_screen
 from .run_pages import course_table, decision_json, run_json, run_name, runs_table, unfinished_page
@@ -112,7 +113,7 @@ def show(
         print_json(document)
     else:
         parts = [_page(stored)]
-        if stored.spending and found.strategy not in ("evaluate", "preflight", "compare"):
+        if stored.spending and is_search(found.strategy):
             parts += [Text(), spend_table(*_spend(stored))]
         if stored.hypotheses:
             told = chapters(stored.hypotheses, stored.code_runs, stored.decisions, stored.prompts)
@@ -143,6 +144,8 @@ def _page(stored: Stored) -> RenderableType:
         from .preflight_screen import preflight_screen
 
         return preflight_screen(Preflight.model_validate(run.result))
+    if run.strategy.startswith(PEER):
+        return peer_screen(PeerResult.model_validate(run.result))
     if run.strategy == "compare":
         from .compare_screen import comparison_screen
 
@@ -158,9 +161,10 @@ def prompt_of(run: Run) -> str:
             f"run {run_name(run)} has no result yet ({run.status}), and no better prompt; "
             f"go on: sage-spo resume {run_name(run)}"
         )
-    if "prompt" not in run.result:
+    content = run.result.get("best" if run.strategy.startswith(PEER) else "prompt")
+    if content is None:
         raise StoreError(f"run {run_name(run)} was a {run.strategy} and has no prompt")
-    return _text(PromptContent.model_validate(run.result["prompt"]))
+    return _text(PromptContent.model_validate(content))
 
 
 def _text(content: PromptContent) -> str:

@@ -75,11 +75,14 @@ async def measuring(
     listener: Listener | None = None,
     name: str | None = None,
     begun: Run | None = None,
+    seed: int = 0,
+    cache_scope: str = "",
 ) -> AsyncIterator[Measuring]:
     """A run of that `strategy` with everything opened; closed and marked as failed where an error leaves it.
 
-    A new one called `name`, or `begun`, one that did not come to its end. Raises ModelSetupError, BudgetError,
-    StoreError before anything is asked.
+    A new one called `name`, or `begun`, one that did not come to its end. `seed` is of its sample stream (a target that
+    is random) and its waiting times, `cache_scope` separates caches (see `Evaluator`). Raises ModelSetupError,
+    BudgetError, StoreError before anything is asked.
     """
     made = await asyncio.to_thread(make_target, target, task, base_url, checked_concurrency(concurrency))
     check_prices(budget, {made.name: made.price})
@@ -91,8 +94,8 @@ async def measuring(
         owner = await take_lease(store, run_id, name or run_id)
         keeping = asyncio.create_task(_kept(store, run_id, owner))
         ledger = Ledger(budget, seconds_before=begun.seconds if begun else 0.0)
-        calls = PaidCalls(run_id, store, ledger, RetryPolicy(), seed=0, patience=60 * checked_patience(patience))
-        evaluator = Evaluator(task, made, calls)
+        calls = PaidCalls(run_id, store, ledger, RetryPolicy(), seed=seed, patience=60 * checked_patience(patience))
+        evaluator = Evaluator(task, made, calls, cache_scope)
         if begun is not None:
             await calls.restore(restarts=begun.restarts + 1, in_flight=evaluator.limit.reached)
             await store.update_run(run_id, status="running", restarts=begun.restarts + 1, settings=dict(settings))

@@ -13,13 +13,12 @@ from ..errors import UsageError
 from ..evaluation.budget import Budget
 from ..graphs.run_settings import CHANGES, RunSettings
 from ..settings import settings as installation
-from ..traces.rows import Run
+from ..traces.rows import Run, is_search
 from ..traces.store import RunStore
 
 State = Literal["new", "goes on", "finished"]
 """What the run of a name is for a command that is given again."""
 _NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
-_MEASURED = ("evaluate", "preflight", "compare")
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,8 @@ async def known_run(name: str, settings: RunSettings) -> KnownRun | None:
     run = await named(name)
     if run is None:
         return None
-    if run.strategy in _MEASURED:
-        raise UsageError(f"--run: '{name}' is the name of a measurement ({run.strategy}); choose another name")
+    if not is_search(run.strategy):
+        raise UsageError(f"--run: '{name}' is the name of a measurement or peer ({run.strategy}); choose another name")
     stored = RunSettings.model_validate(run.settings)
     for setting, before, now in _differences(stored, settings):
         raise _conflict(name, setting, before, now)

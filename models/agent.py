@@ -47,6 +47,11 @@ class AgentModel:
         self._embedded: EmbeddedModel | None = None
         self._url = ""
 
+    @property
+    def local(self) -> bool:
+        """Whether the model runs in this machine's own processes."""
+        return self._of.local
+
     def output_limit(self, max_tokens: int) -> int:
         """The limit to ask for so that `max_tokens` of reply fit: reasoning models spend the same one on thinking."""
         return output_limit(self._of.model, max_tokens)

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 RunStatus = Literal["created", "running", "interrupted", "finished", "failed"]
+PEER = "peer:"
+"""What the strategy of a run of another package's optimiser begins with."""
 CallRole = Literal["target", "agent", "judge", "certification"]
+
+
+def is_search(strategy: str) -> bool:
+    """Whether a run of this strategy is a search of our own, and no measurement, comparison or peer."""
+    return strategy not in ("evaluate", "preflight", "compare") and not strategy.startswith(PEER)
 
 
 @dataclass(frozen=True, slots=True)
