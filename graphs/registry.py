@@ -29,6 +29,7 @@ STRATEGIES: dict[str, Entry] = {
     "random": Entry("random_search", "error-informed random search: edits of the best prompts, raced"),
     "genetic": Entry("genetic", "a population of prompts, crossed and mutated with the errors of both parents in view"),
     "opro": Entry("opro", "new prompts from a history of prompts and their scores, without a look at failures"),
+    "picked": Entry("picked_gradients", "revisions against errors alone, taken where they gain more than they break"),
     "demos": Entry("demos", "random search over worked examples only, the baseline to beat"),
 }
 
