@@ -21,23 +21,27 @@ KEPT = 0.5
 
 
 def changes(parent: Prompt, child: Prompt) -> list[Edit] | None:
-    """The sentences that the child adds, replaces or drops; None where it is a text of its own or shows other demos."""
+    """The sentences that the child adds, replaces or drops, one edit each; None where it is a text of its own, shows
+    other demos or says nothing new. Whoever writes a prompt anew may mark its lists in another way: that is no change.
+    """
     if child.demos != parent.demos:
         return None
     old, new = sentences(parent.system), sentences(child.system)
     edits: list[Edit] = []
     gone = 0
-    for kind, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    for kind, a, b, c, d in SequenceMatcher(None, _bare(old), _bare(new), autojunk=False).get_opcodes():
         if kind == "equal":
             continue
-        text = "\n".join(new[c:d])
+        both = min(b - a, d - c)
         gone += b - a
-        if b > a:
-            edits.append(Edit(operation="replace" if text else "remove", old=old[a], text=text))
-            edits += [Edit(operation="remove", old=sentence) for sentence in old[a + 1 : b]]
-        else:
-            edits.append(Edit(text=text))
+        edits += [Edit(operation="replace", old=o, text=n) for o, n in zip(old[a:b], new[c:d], strict=False)]
+        edits += [Edit(operation="remove", old=sentence) for sentence in old[a + both : b]]
+        edits += [Edit(text=sentence) for sentence in new[c + both : d]]
     return edits if edits and gone <= (1 - KEPT) * len(old) else None
+
+
+def _bare(parts: Sequence[str]) -> list[str]:
+    return [part.strip().lstrip("-*• ").casefold() for part in parts]
 
 
 def accumulated(task: Task, parent: Prompt, children: Sequence[Prompt]) -> Prompt | None:

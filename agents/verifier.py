@@ -40,15 +40,31 @@ class Verifier:
     max_missing: float = 0.1
 
     @property
-    def draw(self) -> int:
-        """The draw that comparisons rest on; the first one picked the sets."""
+    def picking(self) -> int:
+        """The draw by which examples are picked. Comparisons rest on the first one, of either prompt."""
         return int(self.stochastic and not self.raw)
 
+    @property
+    def guarded(self) -> SplitName:
+        """The split that what must stay right comes from: the user's own, else the holdout."""
+        return "preserve" if self.evaluator.task.preserve else "holdout"
+
     async def hard(self, batch: Sequence[Example]) -> tuple[Example, ...]:
-        """Those of the batch that the champion gets wrong, by its first draw. Raises BudgetExceeded."""
-        await self.evaluator.measure(Job(self.champion, batch))
-        known = self.evaluator.scores(self.champion.id, batch)
+        """Those of the batch that the champion gets wrong, by the draw that picks. Raises BudgetExceeded."""
+        await self._pick([self.champion], batch, "search")
+        known = self.evaluator.scores(self.champion.id, batch, self.picking)
         return tuple(e for e in batch if (score := known.get(e.id)) is not None and score < 1.0)
+
+    async def preserved(self, examples: Sequence[Example], prompts: Sequence[Prompt]) -> tuple[Example, ...]:
+        """Those of the examples that one of the prompts gets right, by the draw that picks; none without a gate.
+
+        Raises BudgetExceeded where that cannot be measured.
+        """
+        if self.penalty is None:
+            return ()
+        await self._pick(prompts, examples, self.guarded)
+        known = [self.evaluator.scores(prompt.id, examples, self.picking) for prompt in prompts]
+        return tuple(e for e in examples if any((scores.get(e.id) or 0.0) >= RIGHT for scores in known))
 
     async def verdict(self, candidate: Prompt, hard: Sequence[Example], preserved: Sequence[Example]) -> Verdict:
         """Whether the candidate passes. It is measured on preserved examples only where it gains on hard ones.
@@ -58,27 +74,35 @@ class Verifier:
         hard = without_demos(tuple(hard), self.champion, candidate)
         guarded = preserved if self.penalty is not None else ()
         jobs = self._jobs(candidate, hard, "search")
-        if not self.evaluator.affordable(*jobs, *self._jobs(candidate, guarded, "preserve")):
+        if not self.evaluator.affordable(*jobs, *self._jobs(candidate, guarded, self.guarded)):
             raise BudgetExceeded("the budget has no room to verify another candidate")
         gains = await self._pairs(candidate, hard, "search")
         if reason := self._missing(gains, hard):
             return Verdict(candidate.id, False, "inconclusive", reason)
         gate = self._gate(gains, ())
         if gate.passes and guarded:
-            losses = await self._pairs(candidate, guarded, "preserve")
+            losses = await self._pairs(candidate, guarded, self.guarded)
             if reason := self._missing(losses, guarded):
                 return Verdict(candidate.id, False, "inconclusive", reason, stats_of(gate))
             gate = self._gate(gains, losses)
         return verdict_of(candidate, gate)
 
+    async def _pick(self, prompts: Sequence[Prompt], examples: Sequence[Example], split: SplitName) -> None:
+        """Measure what examples are picked by, after the draw that the prompts are compared by: where a provider's
+        first answers share their luck among prompts, first answers must be compared with each other."""
+        for draw in range(self.picking + 1):
+            jobs = [Job(prompt, examples, split, draw) for prompt in prompts]
+            if await self.evaluator.measure(*jobs) < len(jobs):
+                raise BudgetExceeded("the budget has no room to see what is hard or must stay right")
+
     def _jobs(self, candidate: Prompt, examples: Sequence[Example], split: SplitName) -> list[Job]:
-        return [Job(p, examples, split, self.draw) for p in (self.champion, candidate)]
+        return [Job(p, examples, split) for p in (self.champion, candidate)]
 
     async def _pairs(self, candidate: Prompt, examples: Sequence[Example], split: SplitName) -> list[Pair]:
         jobs = self._jobs(candidate, examples, split)
         if await self.evaluator.measure(*jobs) < len(jobs):
             raise BudgetExceeded("the budget has no room to verify another candidate")
-        before, after = (self.evaluator.scores(p.id, examples, self.draw) for p in (self.champion, candidate))
+        before, after = (self.evaluator.scores(p.id, examples) for p in (self.champion, candidate))
         both = ((before.get(e.id), after.get(e.id)) for e in examples)
         return [(b, a) for b, a in both if b is not None and a is not None]
 
@@ -98,12 +122,6 @@ class Verifier:
             confidence=self.confidence,
             required=bool(self.evaluator.task.preserve) and bool(preserved),
         )
-
-
-def preserved_by(evaluator: Evaluator, examples: Sequence[Example], prompts: Sequence[Prompt]) -> tuple[Example, ...]:
-    """Those of the examples that one of the prompts got right at its first draw."""
-    known = [evaluator.scores(prompt.id, examples) for prompt in prompts]
-    return tuple(e for e in examples if any((scores.get(e.id) or 0.0) >= RIGHT for scores in known))
 
 
 def verdict_of(candidate: Prompt, gate: Gate) -> Verdict:

@@ -19,7 +19,7 @@ from ..agents import playbook
 from ..agents.accumulate import accumulated, changes
 from ..agents.gradient import can_be_written, descend, gradients
 from ..agents.validator import Outcome, Verdict
-from ..agents.verifier import Verifier, preserved_by
+from ..agents.verifier import Verifier
 from ..agents.writing import failed
 from ..errors import BudgetExceeded
 from ..evaluation.evaluator import Job
@@ -59,6 +59,7 @@ class PickedOptions(SearchOptions):
     errors: int = Field(default=8, ge=1, le=64)
     verification: int = Field(default=36, ge=1, le=1000)
     accumulate: bool = True
+    halves: bool = True
     preserve: Literal["seed", "growing"] = "seed"
     pick_errors: bool = True
     gate: bool = True
@@ -107,7 +108,9 @@ def options_of(session: Session) -> PickedOptions:
 
 async def pick(session: Session, state: PickedState) -> Update:
     """Run the champion on the next minibatch that has something to learn from."""
-    options, drawn = options_of(session), state.get("drawn", 0)
+    options = options_of(session)
+    # The champion has met the end of the last verification minibatch already: its errors there cost nothing.
+    drawn = max(0, state.get("drawn", 0) - options.minibatch) if options.fresh else state.get("drawn", 0)
     champion = session.prompt(state["champion"])
     session.hold_certification(champion)
     for _ in range(-(-len(session.task.search) // options.minibatch)):
@@ -142,14 +145,16 @@ async def gradient(session: Session, state: PickedState) -> Update:
     async def one(index: int) -> Prompt | None:
         rng, attempt = search.generator("descend", index), replace(search.attempt(index), tried=())
         here = replace(search.situation(champion, rng), records=seen)
-        if reasons:
-            errors = shown if options.candidates == 1 else _sample(seen, options.errors, rng)
-            child = await descend(here, reasons[index % len(reasons)], errors, attempt)
-            if child is not None:
-                return child
-        return playbook.edit(here, search.known)
+        errors = shown if options.candidates == 1 else _sample(seen, options.errors, rng)
+        return await descend(here, reasons[index % len(reasons)], errors, attempt)
 
-    revisions = search.distinct(await search.each(one))
+    made = await search.each(one) if reasons else []
+    revisions = list({c.id: c for c in made if c is not None}.values())
+    if not revisions:
+        for index in range(options.candidates):
+            here = replace(search.situation(champion, search.generator("edit", index)), records=seen)
+            child = playbook.edit(here, search.known | {c.id for c in revisions})
+            revisions += [] if child is None else [child]
     for revision in revisions:
         session.keep(revision, search.iteration)
     joined = [c for c in revisions if changes(champion, c)] if options.accumulate else []
@@ -171,10 +176,10 @@ async def verify(session: Session, state: PickedState) -> Update:
     candidates = [session.prompt(i) for i in state["candidates"]]
     session.hold_certification(champion)
     verdicts: dict[str, Verdict] = {}
+    verifier = _verifier(session, state, champion)
     spent, drawn, winner = False, state["drawn"], champion
     try:
-        guarded = await preserved(session, state)
-        verifier = _verifier(session, state, champion)
+        guarded = await _preserved(session, state, verifier)
         hard, drawn = await _hard(session, state, verifier)
         if len(candidates) > 1 and options.fresh:
             pass
@@ -185,10 +190,8 @@ async def verify(session: Session, state: PickedState) -> Update:
             if verdict.accepted:
                 winner = candidate
                 break
-            if candidate == candidates[0] and len(state["revisions"]) > 1:
+            if options.halves and candidate == candidates[0] and len(state["revisions"]) > 1:
                 queue = [*_halves(session, state, champion), *queue]
-        if winner != champion and options.preserve == "growing" and options.gate:
-            await session.evaluator.measure(Job(winner, _pool(session), _split(session)))
     except BudgetExceeded as stop:
         spent = True
         verdicts |= {c.id: Verdict(c.id, False, "not measured", str(stop)) for c in candidates if c.id not in verdicts}
@@ -243,24 +246,12 @@ async def _hard(session: Session, state: PickedState, verifier: Verifier) -> tup
     return hard, drawn
 
 
-async def preserved(session: Session, state: PickedState) -> tuple[Example, ...]:
+async def _preserved(session: Session, state: PickedState, verifier: Verifier) -> tuple[Example, ...]:
     """The examples that must stay right. Raises BudgetExceeded where they cannot be measured."""
-    options = options_of(session)
-    if not options.gate:
-        return ()
-    pool, split = _pool(session), _split(session)
-    seed = session.prompt(state["seed_prompt"])
-    await session.evaluator.measure(Job(seed, pool, split))
-    prompts = [session.prompt(i) for i in state["accepted"]] if options.preserve == "growing" else [seed]
-    return preserved_by(session.evaluator, pool, prompts)
-
-
-def _pool(session: Session) -> tuple[Example, ...]:
-    return session.task.preserve or session.task.holdout[: session.rules.holdout]
-
-
-def _split(session: Session) -> Literal["preserve", "holdout"]:
-    return "preserve" if session.task.preserve else "holdout"
+    pool = session.task.preserve or session.task.holdout[: session.rules.holdout]
+    growing = options_of(session).preserve == "growing"
+    ids = state["accepted"] if growing else [state["seed_prompt"]]
+    return await verifier.preserved(pool, [session.prompt(i) for i in ids])
 
 
 def _batch(session: Session, champion: Prompt, start: int, size: int) -> tuple[Example, ...]:
@@ -282,7 +273,7 @@ STRATEGY = Strategy(
     build,
     PickedOptions,
     {
-        "default": Preset(rules={"estimate": "mean", "holdout": 100}),
+        "default": Preset(rules={"estimate": "mean", "holdout": 60}),
         "faithful": Preset(
             {"candidates": 1, "pool": 1, "accumulate": False, "fresh": False, "minibatch": 16, "verification": 32},
             {"estimate": "mean", "holdout": WHOLE},
