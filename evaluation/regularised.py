@@ -9,16 +9,11 @@ right by good luck. `fresh_gate` wants differences between draws that picked not
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .distributions import normal_quantile_above
-from .preservation import CONFIDENCE
-from .sequential import PRIOR_SPREAD, probability_better
+from .preservation import mean_loss, preservation
+from .sequential import probability_better
 
 FIRST_PENALTY, PENALTY_GROWTH = 1.5, 0.1
 """The paper's λ0 and λ1."""
@@ -115,13 +110,10 @@ def fresh_gate(
 
 
 def upper_bound(losses: Sequence[float]) -> float:
-    """The one-sided 90 % upper bound of the mean loss, by a normal approximation whose variance starts from a prior
-    guess worth one example; 1.0 where nothing was measured."""
-    if not losses:
-        return 1.0
-    values: NDArray[np.float64] = np.asarray(losses, float)
-    variance = (float(np.sum((values - values.mean()) ** 2)) + PRIOR_SPREAD**2) / values.size
-    return min(1.0, float(values.mean()) + normal_quantile_above(1 - CONFIDENCE) * math.sqrt(variance / values.size))
+    """The one-sided 90 % upper bound of the mean loss, as of `preservation`; 1.0 where nothing was measured."""
+    if all(loss in (-1.0, 0.0, 1.0) for loss in losses):
+        return preservation(sum(x < 0 for x in losses), sum(x > 0 for x in losses), len(losses)).high
+    return mean_loss([-loss for loss in losses]).high
 
 
 def _mean(values: Sequence[float]) -> float:
