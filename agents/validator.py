@@ -163,17 +163,6 @@ class Validator:
         spent = spent or cut or not self._room_for_another()
         return Outcome(winner or champion, [verdicts[c.id] for c in candidates], budget_spent=spent)
 
-    async def promising(
-        self, champion: Prompt, candidates: Sequence[Prompt], panel: tuple[Example, ...]
-    ) -> tuple[list[Prompt], dict[Prompt, Advantage]]:
-        """Those candidates that look better than the champion on the panel, the best first, and what each showed.
-
-        A candidate that the budget had no room for is in neither. Raises BudgetExceeded where there is none for one.
-        """
-        shown = await self._screen(champion, candidates, panel, panel)
-        ranked = sorted(shown.items(), key=lambda item: (-item[1].n, -item[1].rank))
-        return [c for c, a in ranked if a.promising], shown
-
     def _room_for_another(self) -> bool:
         """Whether the budget could pay one more candidate's panel, first block and holdout check."""
         preserve = self.evaluator.task.preserve

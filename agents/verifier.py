@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import BudgetExceeded
-from ..evaluation.evaluator import Evaluator, Job
+from ..evaluation.evaluator import Evaluator, Job, paired_differences
 from ..evaluation.panels import without_demos
 from ..evaluation.regularised import RIGHT, Gate, fresh_gate, raw_gate
 from ..tasks.example import Example
@@ -66,6 +66,22 @@ class Verifier:
         known = [self.evaluator.scores(prompt.id, examples, self.picking) for prompt in prompts]
         return tuple(e for e in examples if any((scores.get(e.id) or 0.0) >= RIGHT for scores in known))
 
+    async def ranked(self, candidates: Sequence[Prompt], hard: Sequence[Example]) -> list[Prompt]:
+        """The candidates by their mean gain on the hard examples, the best first; a single one is not measured.
+
+        Those that the budget has no room for are left out. Raises BudgetExceeded where it has none for one.
+        """
+        if len(candidates) < 2:
+            return list(candidates)
+        examples = without_demos(tuple(hard), self.champion, *candidates)
+        await self.evaluator.measure(*(Job(p, examples) for p in (self.champion, *candidates)))
+        before, gains = self.evaluator.scores(self.champion.id, examples), dict[Prompt, float]()
+        for candidate in candidates:
+            found = paired_differences(self.evaluator.scores(candidate.id, examples), before)
+            if found:
+                gains[candidate] = sum(found) / len(found)
+        return sorted(gains, key=lambda c: -gains[c])
+
     async def verdict(self, candidate: Prompt, hard: Sequence[Example], preserved: Sequence[Example]) -> Verdict:
         """Whether the candidate passes. It is measured on preserved examples only where it gains on hard ones.
 
@@ -109,7 +125,9 @@ class Verifier:
     def _missing(self, pairs: Sequence[Pair], examples: Sequence[Example]) -> str:
         """Why they say too little: in words, empty where they do not."""
         missing = len(examples) - len(pairs)
-        return "" if missing <= self.max_missing * len(examples) else f"{missing} of {len(examples)} answers are missing"
+        return (
+            "" if missing <= self.max_missing * len(examples) else f"{missing} of {len(examples)} answers are missing"
+        )
 
     def _gate(self, hard: Sequence[Pair], preserved: Sequence[Pair]) -> Gate:
         gains = [after - before for before, after in hard]

@@ -9,9 +9,11 @@ fresh minibatch must outweigh what it breaks of a fixed set that must stay right
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
 from langgraph.graph import END, START, StateGraph
 from pydantic import Field
 
@@ -36,14 +38,15 @@ from .state import Context, Graph, RunState, Update
 from .steps import step
 from .strategy import WHOLE, Preset, SearchOptions, Strategy
 
+NOTHING_HARD = "no error is left that a revision could be verified on"
+
 
 class PickedOptions(SearchOptions):
     """Options of `picked`; the sources of the defaults stand in ALGORITHMS section 2.
 
     Each step runs the champion on `minibatch` examples and shows at most `errors` of its errors to an agent at a time,
     for `candidates` (Q) revisions. `verification` is the size of the fresh minibatch whose hard examples a revision is
-    verified on. `accumulate`: the changes of the Q revisions are put together and verified as one, their halves where
-    it fails.
+    verified on. `accumulate`: the changes of the Q revisions are put together and verified as one.
 
     `gate`: what a revision gains must outweigh what it breaks of the preserved examples, `penalty` (λ0) times in the
     first step and `penalty_growth` (λ1) more in each further one; without it only the gain counts, and preserved
@@ -59,7 +62,6 @@ class PickedOptions(SearchOptions):
     errors: int = Field(default=8, ge=1, le=64)
     verification: int = Field(default=36, ge=1, le=1000)
     accumulate: bool = True
-    halves: bool = True
     preserve: Literal["seed", "growing"] = "seed"
     pick_errors: bool = True
     gate: bool = True
@@ -69,11 +71,9 @@ class PickedOptions(SearchOptions):
 
 
 class PickedState(RunState):
-    """The run's state, with how many examples of the search split its minibatches have `drawn`, and the revisions of
-    the step in hand (`revisions`), of which `candidates` are made."""
+    """The run's state, with how many examples of the search split its minibatches have `drawn`."""
 
     drawn: int
-    revisions: list[str]
 
 
 def build() -> Graph:
@@ -83,17 +83,18 @@ def build() -> Graph:
     builder.add_node("gradient", step(gradient))
     builder.add_node("verify", step(verify))
     builder.add_edge(START, "pick")
-    builder.add_conditional_edges("pick", _unless_stopped("gradient"), ["gradient", END])
-    builder.add_conditional_edges("gradient", _unless_stopped("verify"), ["verify", END])
+    builder.add_conditional_edges("pick", _after_pick)
+    builder.add_conditional_edges("gradient", _after_gradient)
     builder.add_conditional_edges("verify", after_validate, {"again": "pick", END: END})
     return builder.compile()
 
 
-def _unless_stopped(node: str):  # noqa: ANN202
-    def route(state: RunState) -> str:
-        return END if state["stop"] else node
+def _after_pick(state: RunState) -> Literal["gradient", "__end__"]:
+    return "__end__" if state["stop"] else "gradient"
 
-    return route
+
+def _after_gradient(state: RunState) -> Literal["verify", "__end__"]:
+    return "__end__" if state["stop"] else "verify"
 
 
 def options_of(session: Session) -> PickedOptions:
@@ -120,7 +121,7 @@ async def pick(session: Session, state: PickedState) -> Update:
         except BudgetExceeded:
             return {"stop": "the budget is spent"}
         if any(failed(r) for r in _records(session, champion, batch)):
-            return {"iteration": state["iteration"] + 1, "drawn": drawn, "candidates": [], "revisions": []}
+            return {"iteration": state["iteration"] + 1, "drawn": drawn, "candidates": []}
     return {"stop": "the champion makes no errors on the search split"}
 
 
@@ -131,16 +132,13 @@ async def gradient(session: Session, state: PickedState) -> Update:
     seen = _records(session, champion, _batch(session, champion, state["drawn"] - options.minibatch, options.minibatch))
     if options.pick_errors:
         seen = [r for r in seen if failed(r)]
-    reasons: list[str] = []
-    first = search.attempt(0)
     rng = search.generator("gradient")
+    most = options.errors * min(2, options.candidates)  # where several reasons are asked for, they need more to go by
+    reasons, shown, first = [], _sample(seen, most, rng), search.attempt(0)
     if can_be_written(champion, first):
         here = replace(search.situation(champion, rng), records=seen)
-        shown = _sample(seen, options.errors if options.candidates == 1 else 2 * options.errors, rng)
-        try:
+        with suppress(BudgetExceeded):
             reasons = await gradients(here, shown, first, most=options.candidates)
-        except BudgetExceeded:
-            reasons = []
 
     async def one(index: int) -> Prompt | None:
         rng, attempt = search.generator("descend", index), replace(search.attempt(index), tried=())
@@ -148,74 +146,51 @@ async def gradient(session: Session, state: PickedState) -> Update:
         errors = shown if options.candidates == 1 else _sample(seen, options.errors, rng)
         return await descend(here, reasons[index % len(reasons)], errors, attempt)
 
-    made = await search.each(one) if reasons else []
-    revisions = list({c.id: c for c in made if c is not None}.values())
-    if not revisions:
+    revisions = [c for c in await search.each(one) if c is not None] if reasons else []
+    if not revisions:  # no agent, or none of use
         for index in range(options.candidates):
             here = replace(search.situation(champion, search.generator("edit", index)), records=seen)
             child = playbook.edit(here, search.known | {c.id for c in revisions})
             revisions += [] if child is None else [child]
-    for revision in revisions:
-        session.keep(revision, search.iteration)
-    joined = [c for c in revisions if changes(champion, c)] if options.accumulate else []
+    revisions = list({c.id: c for c in revisions}.values())
+    joined = [c for c in revisions if c.origin == "gradient" and changes(champion, c)] if options.accumulate else []
     whole = accumulated(session.task, champion, joined) if len(joined) > 1 else None
-    if whole is None or whole.id in search.known:
-        joined, candidates = [], revisions
-    else:
-        candidates = [whole, *(c for c in revisions if c not in joined)]
-    return {
-        **proposed(session, state, search.iteration, candidates),
-        "revisions": [c.id for c in joined],
-    }
+    if whole is not None and whole.id not in search.known:
+        revisions = [whole, *(c for c in revisions if c not in joined)]
+    return proposed(session, state, search.iteration, revisions)
 
 
 async def verify(session: Session, state: PickedState) -> Update:
     """Let the candidates pass the gate on a fresh minibatch; bring champion and pool up to date."""
-    options = options_of(session)
     champion = session.prompt(state["champion"])
     candidates = [session.prompt(i) for i in state["candidates"]]
     session.hold_certification(champion)
     verdicts: dict[str, Verdict] = {}
     verifier = _verifier(session, state, champion)
+    hard: Sequence[Example] = ()
     spent, drawn, winner = False, state["drawn"], champion
     try:
         guarded = await _preserved(session, state, verifier)
         hard, drawn = await _hard(session, state, verifier)
-        if len(candidates) > 1 and options.fresh:
-            pass
-        queue = list(candidates)
-        while queue:
-            candidate = queue.pop(0)
+        for candidate in await verifier.ranked(candidates, hard) if hard else ():
             verdict = verdicts[candidate.id] = await verifier.verdict(candidate, hard, guarded)
             if verdict.accepted:
                 winner = candidate
                 break
-            if options.halves and candidate == candidates[0] and len(state["revisions"]) > 1:
-                queue = [*_halves(session, state, champion), *queue]
     except BudgetExceeded as stop:
         spent = True
         verdicts |= {c.id: Verdict(c.id, False, "not measured", str(stop)) for c in candidates if c.id not in verdicts}
-    for c in candidates:
-        verdicts.setdefault(c.id, Verdict(c.id, False, "second best", "another revision was accepted"))
-    return {
-        **settle(session, state, Outcome(winner, list(verdicts.values()), budget_spent=spent)),
-        "drawn": drawn,
-        "revisions": [],
-    }
-
-
-def _halves(session: Session, state: PickedState, champion: Prompt) -> list[Prompt]:
-    revisions = [session.prompt(i) for i in state["revisions"]]
-    order = session.generator(state["iteration"], "halves").permutation(len(revisions))
-    middle = len(revisions) // 2
-    halves: list[Prompt] = []
-    for part in (order[:middle], order[middle:]):
-        members = [revisions[int(i)] for i in sorted(part)]
-        half = accumulated(session.task, champion, members) if len(members) > 1 else members[0]
-        if half is not None:
-            session.keep(half, state["iteration"])
-            halves.append(half)
-    return halves
+    if not hard and not spent:
+        rest = Verdict("", False, "not measured", NOTHING_HARD)
+    elif winner != champion:
+        rest = Verdict("", False, "second best", "another revision was accepted")
+    else:
+        rest = Verdict("", False, "not measured", "the budget had no room to verify it")
+    judged = [verdicts.get(c.id, replace(rest, prompt_id=c.id)) for c in candidates]
+    update = settle(session, state, Outcome(winner, judged, budget_spent=spent))
+    if not hard and not update["stop"]:
+        update["stop"] = NOTHING_HARD
+    return {**update, "drawn": drawn}
 
 
 def _verifier(session: Session, state: PickedState, champion: Prompt) -> Verifier:
@@ -265,7 +240,7 @@ def _records(session: Session, prompt: Prompt, batch: Sequence[Example]) -> list
     return [r for r in session.evaluator.records(prompt.id, "search") if r.example_id in ids and r.repeat == 0]
 
 
-def _sample(records: Sequence[Record], most: int, rng) -> list[Record]:  # noqa: ANN001
+def _sample(records: Sequence[Record], most: int, rng: np.random.Generator) -> list[Record]:
     return [records[int(i)] for i in rng.permutation(len(records))[:most]]
 
 

@@ -60,7 +60,9 @@ def test_on_a_set_that_the_user_named_harmlessness_must_be_shown():
 
 def test_the_upper_bound_lies_above_the_mean_loss_and_covers_it():
     rng = np.random.default_rng(0)
-    covered = [upper_bound(list(rng.choice([0.0, 1.0, -1.0], 40, p=[0.8, 0.15, 0.05]).tolist())) >= 0.10 for _ in range(2000)]
+    covered = [
+        upper_bound(list(rng.choice([0.0, 1.0, -1.0], 40, p=[0.8, 0.15, 0.05]).tolist())) >= 0.10 for _ in range(2000)
+    ]
     assert np.mean(covered) >= 0.88
     assert upper_bound([]) == 1.0
     assert upper_bound([0.1, 0.2]) > 0.15
@@ -69,9 +71,7 @@ def test_the_upper_bound_lies_above_the_mean_loss_and_covers_it():
 def gates(rng: np.random.Generator, lift: float = 0.0) -> tuple[Gate, Gate]:
     """The raw and the fresh gate of a prompt that is right more often by `lift`; 0: an identical one."""
     picked, first, theirs = (rng.random(60) < p for p in (P_RIGHT, P_RIGHT, np.minimum(1, P_RIGHT + lift)))
-    raw = raw_gate(
-        (theirs[~picked] * 1.0).tolist(), [(1.0, float(after)) for after in theirs[picked]], penalty(0)
-    )
+    raw = raw_gate((theirs[~picked] * 1.0).tolist(), [(1.0, float(after)) for after in theirs[picked]], penalty(0))
     gains, losses = theirs[~picked] * 1.0 - first[~picked], first[picked] * 1.0 - theirs[picked]
     return raw, fresh_gate(gains.tolist(), losses.tolist(), penalty(0))
 
