@@ -74,7 +74,8 @@ class Verifier:
         if len(candidates) < 2:
             return list(candidates)
         examples = without_demos(tuple(hard), self.champion, *candidates)
-        await self.evaluator.measure(*(Job(p, examples) for p in (self.champion, *candidates)))
+        if await self.evaluator.measure(*(Job(p, examples) for p in (self.champion, *candidates))) < 2:
+            raise BudgetExceeded("the budget has no room to verify another candidate")
         before, gains = self.evaluator.scores(self.champion.id, examples), dict[Prompt, float]()
         for candidate in candidates:
             found = paired_differences(self.evaluator.scores(candidate.id, examples), before)

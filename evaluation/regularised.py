@@ -1,10 +1,11 @@
 """The accept rule `regularised`: what a prompt gains on hard examples against what it breaks of what must stay right.
 
 A candidate is accepted when gain - penalty · regress > 0, with a penalty that grows from step to step ("Pick Your
-Textual Gradients", arXiv 2609.23716; ALGORITHMS section 2). Hard examples are those that the prompt got wrong, preserved
-ones those that were right; both are picked by looking at answers. Where answers differ from draw to draw, the draws by
-which they were picked must not be used again: an identical prompt "mends" what was wrong by bad luck, "breaks" what was
-right by good luck. `fresh_gate` wants differences between draws that picked nothing; `raw_gate` is the rule as published.
+Textual Gradients", arXiv 2609.23716; ALGORITHMS section 2). Hard examples are those that the prompt got wrong,
+preserved ones those that were right; both are picked by looking at answers. Where answers differ from draw to draw, the
+draws by which they were picked must not be used again: an identical prompt "mends" what was wrong by bad luck and
+"breaks" what was right by good luck. `fresh_gate` wants differences between draws that picked nothing; `raw_gate` is
+the rule as published.
 """
 
 from __future__ import annotations
@@ -87,9 +88,9 @@ def fresh_gate(
     """The rule on draws that picked nothing.
 
     `gains`: candidate - prompt on the hard examples; `losses`: prompt - candidate on the preserved ones; each in
-    [-1, 1]. regress is max(0, mean loss). It passes when gain - penalty · regress is positive and the candidate is better
-    on the hard examples with probability `confidence`. On a set that the user named (`required`), regress is the one-sided 90 % upper bound of the mean loss:
-    harmlessness must be shown there.
+    [-1, 1]. regress is max(0, mean loss). It passes when gain - penalty · regress is positive and the candidate is
+    better on the hard examples with probability `confidence`. On a set that the user named (`required`), regress is
+    the one-sided 90 % upper bound of the mean loss: harmlessness must be shown there.
     """
     gain, regress = _mean(gains), max(0.0, _mean(losses))
     if required:

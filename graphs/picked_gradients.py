@@ -2,8 +2,8 @@
 Gradients", arXiv 2609.23716; ALGORITHMS section 2).
 
 Each step runs a minibatch with the champion and keeps its errors (`pick`), asks an agent why they happen and for a
-prompt revised against that (`gradient`), and lets the revision pass a gate (`verify`): its gain on the hard examples of a
-fresh minibatch must outweigh what it breaks of a fixed set that must stay right.
+prompt revised against that (`gradient`), and lets the revision pass a gate (`verify`): its gain on the hard examples of
+a fresh minibatch must outweigh what it breaks of a fixed set that must stay right.
 """
 
 from __future__ import annotations
