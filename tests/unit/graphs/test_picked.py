@@ -78,6 +78,11 @@ async def stored(home: Path, run_id: str) -> tuple[list[Decision], dict[str, Sto
         return await store.decisions(run_id), await store.prompts(run_id), await store.records(run_id)
 
 
+def as_prompt(content: Any) -> Prompt:
+    """A result's prompt, to be sent; the target reads its text alone."""
+    return Prompt(components=content.components)
+
+
 def broken(prompt: Prompt) -> float:
     """The share of the holdout examples right under the seed prompt that this one gets wrong."""
     task = make_task()
@@ -107,7 +112,7 @@ def test_without_an_agent_a_better_prompt_is_found_and_proven():
 def test_an_agents_revisions_are_taken_where_they_gain_and_break_nothing(preset: str, home: Path):
     result, decisions, _, _, requests = run(revising(GOOD), home, preset=preset, options={"iterations": 10})
     assert {form_of(r) for r in requests} == {"Gradients", "Revision"}
-    assert score(result.best) > score(result.seed_prompt)
+    assert score(as_prompt(result.best)) > score(as_prompt(result.seed_prompt))
     accepted = [d for d in decisions if d.verdict == "accepted"]
     assert accepted
     assert all(d.stats["value"] > 0 for d in accepted)
@@ -119,9 +124,14 @@ def test_with_the_gate_the_final_score_is_higher_and_regressions_are_near_nil(ho
     for gate, found in ends.items():
         for seed in range(2):
             result, *_ = run(
-                revising([*GOOD, *HARMFUL]), home, preset="faithful", seed=seed, options={"gate": gate, "iterations": 15}, calls=900
+                revising([*GOOD, *HARMFUL]),
+                home,
+                preset="faithful",
+                seed=seed,
+                options={"gate": gate, "iterations": 15},
+                calls=900,
             )
-            found.append(result.best)
+            found.append(as_prompt(result.best))
     with_gate, without = ([score(p) for p in ends[gate]] for gate in (True, False))
     assert sum(with_gate) > sum(without)
     assert max(broken(p) for p in ends[True]) < 0.05
@@ -139,7 +149,9 @@ def test_on_a_noisy_target_idle_sentences_gain_and_break_under_the_raw_rule_alon
     says = replace(revising(IDLE), target=rule)
     gains: dict[str, list[float]] = {}
     for preset in ("default", "faithful"):
-        _, decisions, *_ = run(says, home, task=task, target="openai:fake", preset=preset, calls=700, options={"iterations": 6})
+        _, decisions, *_ = run(
+            says, home, task=task, target="openai:fake", preset=preset, calls=700, options={"iterations": 6}
+        )
         judged = [d for d in decisions if d.stats.get("race", {}).get("n")]
         assert judged
         gains[preset] = [d.stats["race"]["gain"] for d in judged]
@@ -162,7 +174,9 @@ def test_sets_are_picked_by_a_draw_of_their_own_only_where_answers_differ(home: 
 
 
 def test_without_the_gate_what_must_stay_right_is_not_measured(home: Path):
-    _, decisions, _, records, _ = run(revising([*GOOD, *HARMFUL]), home, options={"gate": False, "iterations": 5}, calls=600)
+    _, decisions, _, records, _ = run(
+        revising([*GOOD, *HARMFUL]), home, options={"gate": False, "iterations": 5}, calls=600
+    )
     assert {r.split for r in records} == {"search"}
     assert all("breaks" not in d.verdict for d in decisions)
 
@@ -239,7 +253,7 @@ async def test_cancelled_in_the_middle_it_resumes_to_the_same_result(home: Path)
             return of_points(messages, example)
 
         slow.__name__ = "of_points"
-            running = asyncio.create_task(aoptimize(task, target=slow, base_url=server.url, run="cut", **given))
+        running = asyncio.create_task(aoptimize(task, target=slow, base_url=server.url, run="cut", **given))
         await asyncio.sleep(0.8)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
