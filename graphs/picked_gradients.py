@@ -183,7 +183,7 @@ async def verify(session: Session, state: PickedState) -> Update:
     if not hard and not spent:
         rest = Verdict("", False, "not measured", NOTHING_HARD)
     elif winner != champion:
-        rest = Verdict("", False, "second best", "another revision was accepted")
+        rest = Verdict("", False, "not measured", "another revision gained more and was accepted")
     else:
         rest = Verdict("", False, "not measured", "the budget had no room to verify it")
     judged = [verdicts.get(c.id, replace(rest, prompt_id=c.id)) for c in candidates]
