@@ -15,7 +15,7 @@ from ..traces.rows import Record
 from .ask import fenced, prompt_text
 from .attempt import Attempt
 from .operators import Situation
-from .writing import LONGEST, conditions, shown, written
+from .writing import LONGEST, conditions, failed, shown, written
 
 LONGEST_GRADIENT = 2000
 """Characters of one gradient in a request."""
@@ -41,6 +41,8 @@ def can_be_written(prompt: Prompt, attempt: Attempt) -> bool:
 async def gradients(s: Situation, errors: Sequence[Record], attempt: Attempt, *, most: int = 1) -> list[str]:
     """At most so many reasons why the situation's prompt gets `errors` wrong; empty where the reply is of no use.
 
+    What the prompt got right may stand among the errors; the request says so then.
+
     Needs an agent model. Raises BudgetExceeded where no agent call is left.
     """
     message = prompt_text(
@@ -48,6 +50,7 @@ async def gradients(s: Situation, errors: Sequence[Record], attempt: Attempt, *,
         fence=attempt.fence(s.prompt.id, *(r.example_id for r in errors)),
         prompt=fenced(s.prompt.system, cap=LONGEST),
         failures=[shown(s.task, record) for record in errors],
+        mixed=not all(map(failed, errors)),
         most=most,
     )
     reply = await attempt.ask(Gradients, message, role="gradient", max_tokens=1024 + 256 * most)
@@ -71,6 +74,7 @@ async def _revised(s: Situation, gradient: str, errors: Sequence[Record], attemp
         prompt=fenced(s.prompt.system, cap=LONGEST),
         reason=fenced(gradient, cap=LONGEST_GRADIENT),
         failures=[shown(s.task, record) for record in errors],
+        mixed=not all(map(failed, errors)),
         tried=[fenced(text, cap=300) for text in attempt.tried],
         **conditions(s.task, s.prompt),
     )

@@ -38,6 +38,7 @@ STRATEGIES: dict[str, Entry] = {
     "opro": Entry("opro", "new prompts from a history of prompts and their scores, without a look at failures"),
     "dual-phase": Entry("dual_phase", "a prompt inferred from right answers, then edited sentence by sentence"),
     "ape": Entry("ape", "instructions inferred from right answers, the best of them kept and varied"),
+    "picked": Entry("picked_gradients", "revisions against errors alone, taken where they gain more than they break"),
     "demos": Entry("demos", "random search over worked examples only, the baseline to beat"),
 }
 """Those of this package."""
