@@ -29,6 +29,8 @@ STRATEGIES: dict[str, Entry] = {
     "random": Entry("random_search", "error-informed random search: edits of the best prompts, raced"),
     "genetic": Entry("genetic", "a population of prompts, crossed and mutated with the errors of both parents in view"),
     "opro": Entry("opro", "new prompts from a history of prompts and their scores, without a look at failures"),
+    "protegi": Entry("protegi", "textual gradients of a beam of prompts, the next beam selected by a bandit"),
+    "promptagent": Entry("promptagent", "Monte-Carlo tree search over edits made from errors"),
     "demos": Entry("demos", "random search over worked examples only, the baseline to beat"),
 }
 

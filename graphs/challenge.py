@@ -1,0 +1,78 @@
+"""The champion challenged by a candidate that a strategy has picked on its own: the validator has the last word.
+
+A beam or a tree compares its candidates by itself; what it holds to be the best goes through the project's acceptance
+before it becomes the champion, on examples that the strategy did not pick it by, as far as there are any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ..agents.validator import Outcome, Verdict
+from ..evaluation.panels import without_demos
+from ..tasks.example import Example
+from ..tasks.prompt import Prompt
+from .session import Session
+from .state import RunState
+
+LOST = ("not better", "breaks too much")
+"""Outcomes after which a prompt does not challenge the same champion again."""
+
+
+def race_calls(session: Session) -> int:
+    """Target calls that one challenge may cost before the first look at its race is over."""
+    rules = session.rules
+    return 2 * (rules.block + min(rules.holdout, len(session.task.holdout)) + len(session.task.preserve))
+
+
+def may_challenge(session: Session, state: RunState, ids: Sequence[str]) -> list[str]:
+    """Those of the prompts that have not lost against the champion yet, in their order; the champion left out."""
+    champion = state["champion"]
+    lost = {
+        d.prompt_id
+        for d in session.decisions_before(state["iteration"])
+        if d.champion_id == champion and d.verdict in LOST
+    }
+    return [i for i in ids if i != champion and i not in lost]
+
+
+async def challenge(
+    session: Session, state: RunState, contenders: Sequence[str], others: Mapping[str, Verdict], *, spent: bool = False
+) -> Outcome:
+    """The outcome of an iteration whose `contenders` race against the champion.
+
+    `others` holds a verdict for every candidate of the iteration, which stands where it does not race; its figures are
+    kept in any case. A contender of an earlier iteration comes after them. `spent`: whether the budget has cut the
+    strategy's own comparison short.
+    """
+    champion = session.prompt(state["champion"])
+    session.hold_certification(champion)
+    raced = Outcome(champion, [])
+    if contenders:
+        prompts = [session.prompt(i) for i in contenders]
+        raced = await session.validator(state["flip_rate"]).validate(
+            champion,
+            prompts,
+            iteration=state["iteration"],
+            index=state["proposed"] - len(prompts),
+            track=fresh_first(session, champion, prompts),
+        )
+    verdicts = dict(others)
+    for verdict in raced.verdicts:
+        before = others.get(verdict.prompt_id)
+        stats = {**(before.stats if before else {}), **verdict.stats}
+        verdicts[verdict.prompt_id] = replace(verdict, stats=stats)
+    return Outcome(raced.champion, list(verdicts.values()), raced.budget_spent or spent)
+
+
+def fresh_first(session: Session, champion: Prompt, contenders: Sequence[Prompt]) -> tuple[Example, ...]:
+    """The search split in the order in which contenders race: what no contender was measured on yet comes first, of
+    that what the champion was measured on, which costs nothing."""
+    measured = {
+        p.id: {r.example_id for r in session.evaluator.records(p.id, "search")} for p in (champion, *contenders)
+    }
+    known = measured.pop(champion.id)
+    by_any = set().union(*measured.values())
+    order = without_demos(session.panels.everything, champion, *contenders)
+    return tuple(sorted(order, key=lambda e: (e.id in by_any, e.id not in known)))

@@ -1,0 +1,1 @@
+from .random_search import STRATEGY as STRATEGY
