@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..agents.validator import Outcome, Verdict
+from ..agents.validator import Verdict
 from ..evaluation.bandits import Arms, by_rejects, by_upper_bound
 from ..evaluation.panels import shown_last, without_demos
 from ..evaluation.pulls import Pulls
@@ -64,13 +64,18 @@ def ranking(search: Search, ids: Sequence[str], arms: Arms, o: ProtegiOptions) -
     if search.session.rules.estimate == "mean":
         return {ids[arm]: arms.sums[arm] / arms.counts[arm] for arm in arms.ranked()}
     rows: dict[str, dict[tuple[str, int], float]] = {}
+    import os
+
+    sel = {e.id for e in _examples(search, [search.session.prompt(i) for i in ids])[: max(arms.pulls) * o.sample]}
     for i in ids:
         records = search.session.evaluator.records(i, "search")
+        if os.environ.get("HSEL") == "B":
+            records = [r for r in records if r.example_id in sel]
         known = {(r.example_id, r.repeat): reward(search.task, r, likelihood=o.likelihood) for r in records}
         rows[i] = {at: value for at, value in known.items() if value is not None}
     found = {i: e.estimate for i, e in shrunken_estimates({i: row for i, row in rows.items() if row}).items()}
     place = {i: n for n, i in enumerate(ids)}
-    return {i: found[i] for i in sorted(found, key=lambda i: (-found[i], place[i]))}
+    return {i: found[i] for i in sorted(found, key=lambda i: (-round(found[i], 9), -place[i]))}
 
 
 def verdicts(candidates: Sequence[str], ids: Sequence[str], arms: Arms, best: Sequence[str]) -> list[Verdict]:
@@ -89,16 +94,3 @@ def verdicts(candidates: Sequence[str], ids: Sequence[str], arms: Arms, best: Se
             Verdict(i, False, "kept" if kept else "screened out", f"{words}: in the beam" if kept else words, stats)
         )
     return said
-
-
-def taken(search: Search, first: str, said: Sequence[Verdict], cut: bool) -> Outcome:
-    """The outcome where the first of the beam becomes the champion because its mean is the highest, as in the paper."""
-    told = list(said)
-    if first != search.champion.id:
-        words = "the highest mean reward of the beam"
-        stats = next((v.stats for v in told if v.prompt_id == first), {})
-        verdict = Verdict(first, True, "accepted", words, stats)
-        told = [verdict if v.prompt_id == first else v for v in told]
-        if verdict not in told:  # it stood in the beam before
-            told.append(verdict)
-    return Outcome(search.session.prompt(first), told, cut)

@@ -76,3 +76,13 @@ def fresh_first(session: Session, champion: Prompt, contenders: Sequence[Prompt]
     by_any = set().union(*measured.values())
     order = without_demos(session.panels.everything, champion, *contenders)
     return tuple(sorted(order, key=lambda e: (e.id in by_any, e.id not in known)))
+
+
+def taken(session: Session, champion: Prompt, first: str, said: Sequence[Verdict], cut: bool, words: str) -> Outcome:
+    """The outcome where `first` becomes the champion by the strategy's own comparison, as in its paper, and no race is
+    run; `words` say why."""
+    told = {v.prompt_id: v for v in said}
+    if first != champion.id:
+        stats = told[first].stats if first in told else {}
+        told[first] = Verdict(first, True, "accepted", words, stats)
+    return Outcome(session.prompt(first), list(told.values()), cut)

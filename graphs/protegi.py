@@ -19,8 +19,8 @@ from ..evaluation.evaluator import Job
 from ..evaluation.panels import without_demos
 from ..tasks.prompt import Prompt
 from .at_once import at_once
-from .beam import pulled, ranking, taken, verdicts
-from .challenge import challenge, may_challenge
+from .beam import pulled, ranking, verdicts
+from .challenge import challenge, may_challenge, taken
 from .protegi_options import ProtegiOptions, options_of
 from .protegi_successors import successors
 from .search import Search
@@ -92,7 +92,8 @@ async def select(session: Session, state: RunState) -> Update:
     best = list(found)[: o.pool]
     said = verdicts(state["candidates"], ids, seen, best)
     if o.accept == "mean":
-        outcome = taken(search, best[0] if best else search.champion.id, said, seen.cut)
+        first = best[0] if best else search.champion.id
+        outcome = taken(session, search.champion, first, said, seen.cut, "the highest mean reward of the beam")
     else:
         better = [i for i in best if found[i] > found.get(state["champion"], 0.0)]
         contenders = may_challenge(session, state, better)[:CHALLENGERS]

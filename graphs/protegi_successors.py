@@ -62,11 +62,11 @@ async def successors(
         return other.model_copy(update={"parents": child.parents, "origin": f"{child.origin}, {other.origin}"})
 
     found = await at_once(reasons(group) for group in range(o.groups))
+    # Where fewer gradients came than were asked for, more edits are made against each.
     wanted = [
-        (group * per_group + g * o.edits + e, found[group][g] if g < len(found[group]) else "", group)
+        (group * per_group + n, found[group][n % len(found[group])] if found[group] else "", group)
         for group in range(o.groups)
-        for g in range(o.gradients)
-        for e in range(o.edits)
+        for n in range(per_group)
     ]
     edited = await at_once(
         edit(number, reason, errors[group * o.errors : (group + 1) * o.errors]) for number, reason, group in wanted
