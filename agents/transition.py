@@ -10,13 +10,12 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
-from ..errors import BudgetExceeded
 from ..tasks.prompt import Prompt
 from ..traces.rows import Record
 from . import playbook
 from .ask import fenced, prompt_text
 from .attempt import Attempt
-from .gradient import LONGEST_GRADIENT, can_be_written, gradients
+from .gradient import LONGEST_GRADIENT, can_be_written
 from .operators import Situation
 from .writing import LONGEST, conditions, shown, written
 
@@ -29,28 +28,23 @@ class Transition(BaseModel):
 
 
 async def transition(
-    s: Situation, errors: Sequence[Record], way: Sequence[Prompt], attempt: Attempt, *, two_requests: bool = False
+    s: Situation, errors: Sequence[Record], way: Sequence[Prompt], attempt: Attempt, reason: str = ""
 ) -> Prompt | None:
     """A prompt of a new id, made from the situation's against `errors`; `way`: the prompts before it, oldest first.
 
-    With `two_requests` the agent model is asked for its feedback first, as in the paper, else for both at once. Where
-    there is no agent model, no error, or its reply is of no use, the playbook edits. None where it has nothing new.
+    `reason`: the feedback on these errors, where the agent model was asked for it before, as in the paper; else it is
+    asked for both at once. Where there is no agent model, no error, or its reply is of no use, the playbook edits. None
+    where it has nothing new.
     """
     child = None
     if errors and can_be_written(s.prompt, attempt):
-        child = await attempt.fresh(_asked(s, errors, way, attempt, two_requests))
+        child = await attempt.fresh(_asked(s, errors, way, attempt, reason))
     return child or playbook.edit(s, attempt.known)
 
 
 async def _asked(
-    s: Situation, errors: Sequence[Record], way: Sequence[Prompt], attempt: Attempt, two_requests: bool
+    s: Situation, errors: Sequence[Record], way: Sequence[Prompt], attempt: Attempt, reason: str
 ) -> Prompt | None:
-    reason = ""
-    if two_requests:
-        try:
-            reason = "\n".join(await gradients(s, errors, attempt))
-        except BudgetExceeded:
-            return None
     seen = [record.example_id for record in errors]
     message = prompt_text(
         "transition",

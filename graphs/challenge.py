@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..agents.validator import Outcome, Verdict
+from ..evaluation.evaluator import paired_differences
 from ..evaluation.panels import without_demos
+from ..evaluation.sequential import probability_better
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from .session import Session
@@ -26,15 +28,32 @@ def race_calls(session: Session) -> int:
     return 2 * (rules.block + min(rules.holdout, len(session.task.holdout)) + len(session.task.preserve))
 
 
+EVIDENCE = 0.8
+"""A prompt challenges the champion where, on the examples that both were measured on, its probability of being better
+is this: a race costs more than another step of the search, and most that seem better only are lucky."""
+
+
 def may_challenge(session: Session, state: RunState, ids: Sequence[str]) -> list[str]:
-    """Those of the prompts that have not lost against the champion yet, in their order; the champion left out."""
+    """Those of the prompts that are likely to be better than the champion by what is known of them, and that have not
+    lost against it yet, in their order."""
     champion = state["champion"]
     lost = {
         d.prompt_id
         for d in session.decisions_before(state["iteration"])
         if d.champion_id == champion and d.verdict in LOST
     }
-    return [i for i in ids if i != champion and i not in lost]
+    import os
+
+    ev = float(os.environ.get("HEV", EVIDENCE))
+    return [i for i in ids if i != champion and i not in lost and likely_better(session, champion, i) >= ev]
+
+
+def likely_better(session: Session, champion: str, prompt_id: str) -> float:
+    """The probability that the prompt is better than the champion, by what both have on the search split."""
+    scores = session.evaluator.scores
+    examples = session.task.search
+    differences = paired_differences(scores(prompt_id, examples), scores(champion, examples))
+    return probability_better(differences)
 
 
 async def challenge(
@@ -51,7 +70,7 @@ async def challenge(
     raced = Outcome(champion, [])
     if contenders:
         prompts = [session.prompt(i) for i in contenders]
-        raced = await session.validator(state["flip_rate"]).validate(
+        raced = await session.validator(state["flip_rate"], tried=bool(__import__("os").environ.get("HBOLD"))).validate(
             champion,
             prompts,
             iteration=state["iteration"],

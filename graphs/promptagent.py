@@ -16,6 +16,7 @@ from typing import Literal
 from langgraph.graph import END, START, StateGraph
 from pydantic import Field
 
+from ..agents.gradient import can_be_written, gradients
 from ..agents.operators import Situation, sentences
 from ..agents.transition import transition
 from ..agents.validator import Verdict
@@ -28,6 +29,7 @@ from ..evaluation.screening import reward
 from ..evaluation.tree_search import Expansion, Tree, TreeRules, grown, mean_reward
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
+from .at_once import at_once
 from .challenge import challenge, may_challenge, race_calls, taken
 from .search import Search
 from .search_loop import after_validate, proposed, settle
@@ -120,14 +122,24 @@ async def expand(session: Session, state: RunState) -> Update:
     tried = tuple(text for text in search.tried if text not in standing)
     wanted = {e.id for e in (batch if o.own_errors else outside)}
 
-    async def child(index: int) -> Prompt | None:
-        here = _outside(search.situation(node, search.generator("expand", index)), wanted)
-        errors = some_errors(here, o.errors)
-        attempt = replace(search.attempt(index), tried=tried)
-        return await transition(here, errors, way, attempt, two_requests=o.two_requests)
+    places = range(o.candidates)
+    here = [_outside(search.situation(node, search.generator("expand", n)), wanted) for n in places]
+    errors = [some_errors(at, o.errors) for at in here]
+    attempts = [replace(search.attempt(n), tried=tried) for n in places]
 
+    async def feedback(n: int) -> str:
+        if not o.two_requests or not errors[n] or not can_be_written(node, attempts[n]):
+            return ""
+        try:
+            return "\n".join(await gradients(here[n], errors[n], attempts[n]))
+        except BudgetExceeded:
+            return ""
+
+    # All are asked for feedback before any writes: who gets the last agent calls must not depend on time.
+    reasons = await at_once(feedback(n) for n in places)
+    found = await at_once(transition(here[n], errors[n], way, attempts[n], reasons[n]) for n in places)
     children: dict[str, Prompt] = {}
-    for made in await search.each(child):
+    for made in found:
         if made is not None:
             # A node hangs on the one that it was made of, however the playbook came to it.
             children.setdefault(made.id, made.model_copy(update={"parents": (node.id,)}))

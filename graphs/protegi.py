@@ -18,11 +18,10 @@ from ..errors import BudgetExceeded
 from ..evaluation.evaluator import Job
 from ..evaluation.panels import without_demos
 from ..tasks.prompt import Prompt
-from .at_once import at_once
 from .beam import pulled, ranking, verdicts
 from .challenge import challenge, may_challenge, taken
 from .protegi_options import ProtegiOptions, options_of
-from .protegi_successors import successors
+from .protegi_successors import Expander
 from .search import Search
 from .search_loop import after_validate, proposed, settle
 from .session import Session
@@ -60,11 +59,11 @@ async def expand(session: Session, state: RunState) -> Update:
     standing = {s for prompt in search.pool for s in sentences(prompt.system)}
     tried = tuple(text for text in search.tried if text not in standing)
 
-    async def made_of(place: int) -> list[Prompt]:
-        own = {e.id for e in minibatches[place].examples} if o.own_errors else None
-        return await successors(search, o, parents[place], place, own, tried)
-
-    found = await at_once(made_of(place) for place in range(len(parents)))
+    expander = Expander(search, o, tried)
+    own = [frozenset(e.id for e in job.examples) if o.own_errors else None for job in minibatches]
+    found = await expander.successors(
+        [expander.parent(place, parent, own[place]) for place, parent in enumerate(parents)]
+    )
     most = max(1, o.candidates // len(parents))
     chosen = [child for place, made in enumerate(found) for child in _some(made, most, search, place)]
     return proposed(session, state, search.iteration, search.distinct(chosen))

@@ -34,6 +34,7 @@ class ProtegiOptions(SearchOptions):
     errors: int = Field(default=4, ge=1, le=16)
     gradients: int = Field(default=4, ge=1, le=16)
     edits: int = Field(default=1, ge=1, le=8)
+    chain: int = Field(default=1, ge=1, le=8)
     paraphrases: int = Field(default=0, ge=0, le=8)
     own_errors: bool = False
     select: Literal["ucb", "ucb-e", "rejects"] = "ucb"
@@ -48,7 +49,7 @@ class ProtegiOptions(SearchOptions):
 
     def fitted(self, target_calls: int | None, agent_calls: int | None, asks: bool) -> ProtegiOptions:
         """The options with what they leave open decided by the budget; `asks`: whether there is an agent model."""
-        calls = self.groups * (1 + self.gradients * self.edits * (1 + self.paraphrases))
+        calls = self.groups * (1 + self.gradients * self.edits * (self.chain + self.paraphrases))
         most = portion(agent_calls if asks else None, self.steps * calls, 1, self.pool)
         rounds = portion(target_calls, 2 * self.steps * self.width * self.sample, 2, 64)
         return self.model_copy(
