@@ -51,7 +51,7 @@ def _after_expand(state: RunState) -> Literal["select", "__end__"]:
 async def expand(session: Session, state: RunState) -> Update:
     """Successors of the beam's prompts: changed against what they get wrong, and said in other words."""
     search, o = Search(session, state, state["iteration"] + 1), options_of(session)
-    parents = search.pool[: o.parents]
+    parents = most_promising(search)[: o.parents]
     session.hold_certification(search.champion)
     minibatches = [_minibatch(search, parent, place) for place, parent in enumerate(parents)]
     with suppress(BudgetExceeded):  # `select` sees whether a comparison can still be paid
@@ -67,6 +67,12 @@ async def expand(session: Session, state: RunState) -> Update:
     most = max(1, o.candidates // len(parents))
     chosen = [child for place, made in enumerate(found) for child in _some(made, most, search, place)]
     return proposed(session, state, search.iteration, search.distinct(chosen))
+
+
+def most_promising(search: Search) -> list[Prompt]:
+    """The beam's prompts, the ones thought to be the best first: they need not have become champions."""
+    found = search.estimates(search.state["pool"])
+    return sorted(search.pool, key=lambda p: -found.get(p.id, 0.0))
 
 
 def _minibatch(search: Search, parent: Prompt, place: int) -> Job:
@@ -112,6 +118,9 @@ STRATEGY = Strategy(
                 "pool": 4,
                 "parents": 4,
                 "minibatch": 64,
+                "groups": 1,
+                "gradients": 4,
+                "chain": 1,
                 "paraphrases": 2,
                 "own_errors": True,
                 "exploration": 1.0,

@@ -30,17 +30,17 @@ class ProtegiOptions(SearchOptions):
     pool: int = Field(default=4, ge=1, le=64)
     parents: int | None = Field(default=None, ge=1, le=64)
     minibatch: int | None = Field(default=None, ge=1)
-    groups: int = Field(default=1, ge=1, le=16)
+    groups: int = Field(default=3, ge=1, le=16)
     errors: int = Field(default=4, ge=1, le=16)
-    gradients: int = Field(default=4, ge=1, le=16)
+    gradients: int = Field(default=1, ge=1, le=16)
     edits: int = Field(default=1, ge=1, le=8)
-    chain: int = Field(default=1, ge=1, le=8)
+    chain: int = Field(default=3, ge=1, le=8)
     paraphrases: int = Field(default=0, ge=0, le=8)
     own_errors: bool = False
     select: Literal["ucb", "ucb-e", "rejects"] = "ucb"
     exploration: float = Field(default=0.3, ge=0, le=10)
     rounds: int | None = Field(default=None, ge=1)
-    width: int = Field(default=6, ge=1, le=64)
+    width: int = Field(default=4, ge=1, le=64)
     sample: int = Field(default=8, ge=1)
     paired: bool = True
     likelihood: bool = True

@@ -21,6 +21,8 @@ PLAIN: Mapping[str, Said] = {
     "NewPrompt": {"prompt": ""},
     "Gradients": {"reasons": []},
     "Revision": {"prompt": ""},
+    "Paraphrase": {"prompt": ""},
+    "Transition": {"feedback": "", "prompt": ""},
 }
 """An agent that has nothing to say."""
 
