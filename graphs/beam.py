@@ -64,13 +64,8 @@ def ranking(search: Search, ids: Sequence[str], arms: Arms, o: ProtegiOptions) -
     if search.session.rules.estimate == "mean":
         return {ids[arm]: arms.sums[arm] / arms.counts[arm] for arm in arms.ranked()}
     rows: dict[str, dict[tuple[str, int], float]] = {}
-    import os
-
-    sel = {e.id for e in _examples(search, [search.session.prompt(i) for i in ids])[: max(arms.pulls) * o.sample]}
     for i in ids:
         records = search.session.evaluator.records(i, "search")
-        if os.environ.get("HSEL") == "B":
-            records = [r for r in records if r.example_id in sel]
         known = {(r.example_id, r.repeat): reward(search.task, r, likelihood=o.likelihood) for r in records}
         rows[i] = {at: value for at, value in known.items() if value is not None}
     found = {i: e.estimate for i, e in shrunken_estimates({i: row for i, row in rows.items() if row}).items()}

@@ -42,10 +42,7 @@ def may_challenge(session: Session, state: RunState, ids: Sequence[str]) -> list
         for d in session.decisions_before(state["iteration"])
         if d.champion_id == champion and d.verdict in LOST
     }
-    import os
-
-    ev = float(os.environ.get("HEV", EVIDENCE))
-    return [i for i in ids if i != champion and i not in lost and likely_better(session, champion, i) >= ev]
+    return [i for i in ids if i != champion and i not in lost and likely_better(session, champion, i) >= EVIDENCE]
 
 
 def likely_better(session: Session, champion: str, prompt_id: str) -> float:
@@ -61,7 +58,7 @@ async def challenge(
 ) -> Outcome:
     """The outcome of an iteration whose `contenders` race against the champion.
 
-    `others` holds a verdict for every candidate of the iteration, which stands where it does not race; its figures are
+    It is one that was measured before, so that a short race on other examples is enough (see `bold`). `others` holds a verdict for every candidate of the iteration, which stands where it does not race; its figures are
     kept in any case. A contender of an earlier iteration comes after them. `spent`: whether the budget has cut the
     strategy's own comparison short.
     """
@@ -70,7 +67,7 @@ async def challenge(
     raced = Outcome(champion, [])
     if contenders:
         prompts = [session.prompt(i) for i in contenders]
-        raced = await session.validator(state["flip_rate"], tried=bool(__import__("os").environ.get("HBOLD"))).validate(
+        raced = await session.validator(state["flip_rate"], tried=True).validate(
             champion,
             prompts,
             iteration=state["iteration"],

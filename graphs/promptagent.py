@@ -10,73 +10,27 @@ the records of the sample, the verdicts; it is grown anew from them whenever it 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import Literal
 
 from langgraph.graph import END, START, StateGraph
-from pydantic import Field
 
-from ..agents.gradient import can_be_written, gradients
-from ..agents.operators import Situation, sentences
-from ..agents.transition import transition
+from ..agents.operators import sentences
 from ..agents.validator import Verdict
-from ..agents.writing import sample as some_errors
 from ..errors import BudgetExceeded
 from ..evaluation.evaluator import Job
 from ..evaluation.panels import without_demos
-from ..evaluation.portions import portion
 from ..evaluation.screening import reward
-from ..evaluation.tree_search import Expansion, Tree, TreeRules, grown, mean_reward
+from ..evaluation.tree_search import Expansion, Tree, grown, mean_reward
 from ..tasks.example import Example
-from ..tasks.prompt import Prompt
-from .at_once import at_once
 from .challenge import challenge, may_challenge, race_calls, taken
+from .promptagent_children import Children
+from .promptagent_options import PromptAgentOptions, options_of
 from .search import Search
 from .search_loop import after_validate, proposed, settle
 from .session import Session
 from .state import Context, Graph, RunState, Update
 from .steps import step
-from .strategy import SPO, Preset, SearchOptions, Strategy
-
-
-class PromptAgentOptions(SearchOptions):
-    """Options of `promptagent`; `candidates` is the expansion width, the children of one node.
-
-    `exploration`, `depth`, `playout`, `least_depth` and `returns`: see `TreeRules`. A node's errors come from a `batch`
-    of examples outside the sample (and whatever else is known of it there, unless `own_errors`); each child's writer
-    sees `errors` of them. `two_requests`: the agent model is asked for feedback and for the prompt apart, as in the
-    paper. `sample` examples give the reward, by `likelihood` too where the target scores labels (see `reward`).
-    `accept`: the best node becomes the champion by the run's `rules` of acceptance, or by the `mean` reward alone: the
-    best node of the path with the best mean.
-
-    Where `sample` or `batch` is None, it is what lets the budget pay for about `steps` expansions.
-    """
-
-    candidates: int = Field(default=3, ge=1, le=16)
-    exploration: float = Field(default=0.2, ge=0, le=100)
-    depth: int = Field(default=8, ge=1, le=64)
-    playout: int = Field(default=2, ge=1, le=64)
-    least_depth: int = Field(default=2, ge=0, le=64)
-    returns: Literal["mean", "sum"] = "mean"
-    errors: int = Field(default=4, ge=1, le=16)
-    own_errors: bool = False
-    batch: int | None = Field(default=None, ge=1)
-    two_requests: bool = False
-    sample: int | None = Field(default=None, ge=1)
-    likelihood: bool = True
-    accept: Literal["rules", "mean"] = "rules"
-    steps: int = Field(default=12, ge=1)
-
-    def fitted(self, target_calls: int | None, examples: int) -> PromptAgentOptions:
-        """The options with what they leave open decided by the budget and by how many examples there are."""
-        size = self.sample or portion(target_calls, 2 * self.steps * self.candidates, 12, 100)
-        batch = self.batch or portion(target_calls, 10 * self.steps, 8, 24)
-        return self.model_copy(update={"sample": max(1, min(size, 2 * examples // 3)), "batch": batch})
-
-    @property
-    def rules(self) -> TreeRules:
-        """How the tree grows."""
-        return TreeRules(self.exploration, self.depth, self.playout, self.least_depth, self.returns)
+from .strategy import SPO, Preset, Strategy
 
 
 def build() -> Graph:
@@ -92,13 +46,6 @@ def build() -> Graph:
 
 def _after_expand(state: RunState) -> Literal["evaluate", "__end__"]:
     return "__end__" if state["stop"] else "evaluate"
-
-
-def options_of(session: Session) -> PromptAgentOptions:
-    """The run's options, with what they leave open decided."""
-    options = session.options
-    assert isinstance(options, PromptAgentOptions)
-    return options.fitted(session.ledger.budget.target_calls, len(session.panels.measured))
 
 
 async def expand(session: Session, state: RunState) -> Update:
@@ -120,35 +67,11 @@ async def expand(session: Session, state: RunState) -> Update:
         await session.evaluator.measure(Job(node, batch))
     standing = set(sentences(node.system))
     tried = tuple(text for text in search.tried if text not in standing)
-    wanted = {e.id for e in (batch if o.own_errors else outside)}
+    wanted = frozenset(e.id for e in (batch if o.own_errors else outside))
 
-    places = range(o.candidates)
-    here = [_outside(search.situation(node, search.generator("expand", n)), wanted) for n in places]
-    errors = [some_errors(at, o.errors) for at in here]
-    attempts = [replace(search.attempt(n), tried=tried) for n in places]
-
-    async def feedback(n: int) -> str:
-        if not o.two_requests or not errors[n] or not can_be_written(node, attempts[n]):
-            return ""
-        try:
-            return "\n".join(await gradients(here[n], errors[n], attempts[n]))
-        except BudgetExceeded:
-            return ""
-
-    # All are asked for feedback before any writes: who gets the last agent calls must not depend on time.
-    reasons = await at_once(feedback(n) for n in places)
-    found = await at_once(transition(here[n], errors[n], way, attempts[n], reasons[n]) for n in places)
-    children: dict[str, Prompt] = {}
-    for made in found:
-        if made is not None:
-            # A node hangs on the one that it was made of, however the playbook came to it.
-            children.setdefault(made.id, made.model_copy(update={"parents": (node.id,)}))
-    return proposed(session, state, search.iteration, list(children.values()))
-
-
-def _outside(s: Situation, wanted: set[str]) -> Situation:
-    """The situation with the records of the wanted examples only."""
-    return replace(s, records=[r for r in s.records if r.example_id in wanted], unseen=frozenset())
+    found = await Children(search, o, node, way, wanted, tried).made()
+    children = {child.id: child for child in reversed(found) if child is not None}
+    return proposed(session, state, search.iteration, list(children.values())[::-1])
 
 
 def reward_sample(session: Session, o: PromptAgentOptions) -> tuple[Example, ...]:
@@ -240,6 +163,7 @@ STRATEGY = Strategy(
                 "own_errors": True,
                 "batch": 5,
                 "two_requests": True,
+                "moves": 1,
                 "sample": 100,
                 "likelihood": False,
                 "accept": "mean",

@@ -86,10 +86,14 @@ def test_the_same_expansions_give_the_same_tree_and_more_visits_go_where_rewards
             break
         good = 0.3 if at.id.startswith("g") else 0.0
         rng = generator(0, number)
-        children = {f"{'g' if i == 0 else 'p'}{number}.{i}": 0.4 + good * (i == 0) + 0.1 * rng.random() for i in range(3)}
+        children = {
+            f"{'g' if i == 0 else 'p'}{number}.{i}": 0.4 + good * (i == 0) + 0.1 * rng.random() for i in range(3)
+        }
         expansions.append(Expansion(at.id, children))
     one, two = (grown("root", 0.4, expansions, rules) for _ in range(2))
-    assert {i: (n.visits, n.total) for i, n in one.nodes.items()} == {i: (n.visits, n.total) for i, n in two.nodes.items()}
+    assert {i: (n.visits, n.total) for i, n in one.nodes.items()} == {
+        i: (n.visits, n.total) for i, n in two.nodes.items()
+    }
     assert one.root.visits == len(one.paths)
     for node in one.nodes.values():
         assert sum(c.visits for c in node.children) <= node.visits
