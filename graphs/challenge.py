@@ -58,9 +58,10 @@ async def challenge(
 ) -> Outcome:
     """The outcome of an iteration whose `contenders` race against the champion.
 
-    It is one that was measured before, so that a short race on other examples is enough (see `bold`). `others` holds a verdict for every candidate of the iteration, which stands where it does not race; its figures are
-    kept in any case. A contender of an earlier iteration comes after them. `spent`: whether the budget has cut the
-    strategy's own comparison short.
+    A contender was measured before, so that a short race on other examples is enough (see `bold`). `others` holds a
+    verdict for every candidate of the iteration, which stands where it does not race; its figures are kept in any case.
+    A contender of an earlier iteration comes after them. `spent`: whether the budget has cut the strategy's own
+    comparison short.
     """
     champion = session.prompt(state["champion"])
     session.hold_certification(champion)

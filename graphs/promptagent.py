@@ -70,8 +70,8 @@ async def expand(session: Session, state: RunState) -> Update:
     wanted = frozenset(e.id for e in (batch if o.own_errors else outside))
 
     found = await Children(search, o, node, way, wanted, tried).made()
-    children = {child.id: child for child in reversed(found) if child is not None}
-    return proposed(session, state, search.iteration, list(children.values())[::-1])
+    children = {child.id: child for child in found if child is not None}
+    return proposed(session, state, search.iteration, list(children.values()))
 
 
 def reward_sample(session: Session, o: PromptAgentOptions) -> tuple[Example, ...]:

@@ -22,16 +22,16 @@ class PromptAgentOptions(SearchOptions):
     `accept`: the best node becomes the champion by the run's `rules` of acceptance, or by the `mean` reward alone: the
     best node of the path with the best mean.
 
-    `moves` transitions, each against other errors, lead from a node to its child; what lies between is not measured (one
-    in the paper; more let a step of the search change enough to be told from chance).
+    `moves` transitions, each against other errors, lead from a node to its child; what lies between is not measured
+    (one in the paper; more let a step of the search change enough to be told from chance).
 
     Where `sample`, `batch` or `moves` is None, it is what lets the budget pay for about `steps` expansions.
     """
 
     candidates: int = Field(default=3, ge=1, le=16)
-    exploration: float = Field(default=0.2, ge=0, le=100)
+    exploration: float = Field(default=0.1, ge=0, le=100)
     depth: int = Field(default=8, ge=1, le=64)
-    playout: int = Field(default=2, ge=1, le=64)
+    playout: int = Field(default=4, ge=1, le=64)
     least_depth: int = Field(default=2, ge=0, le=64)
     returns: Literal["mean", "sum"] = "mean"
     errors: int = Field(default=4, ge=1, le=16)
@@ -46,7 +46,7 @@ class PromptAgentOptions(SearchOptions):
 
     def fitted(self, target_calls: int | None, agent_calls: int | None, examples: int) -> PromptAgentOptions:
         """The options with what they leave open decided by the budget and by how many examples there are."""
-        size = self.sample or portion(target_calls, 2 * self.steps * self.candidates, 12, 100)
+        size = self.sample or portion(target_calls, 50, 12, 100)
         batch = self.batch or portion(target_calls, 10 * self.steps, 8, 24)
         moves = self.moves or portion(agent_calls, self.steps * self.candidates, 1, 3)
         return self.model_copy(update={"sample": max(1, min(size, 2 * examples // 3)), "batch": batch, "moves": moves})

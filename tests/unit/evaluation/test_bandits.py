@@ -59,8 +59,8 @@ async def test_successive_rejects_finds_the_best_arm_within_its_pulls():
 
 def test_the_phases_are_those_of_the_paper():
     # K = 4, B = 20: l = 1/2 + 1/2 + 1/3 + 1/4, n_k = ceil(16 / (l (5 - k)))
-    l = 0.5 + 1 / 2 + 1 / 3 + 1 / 4
-    assert phases(4, 20) == [math.ceil(16 / (l * 4)), math.ceil(16 / (l * 3)), math.ceil(16 / (l * 2))]
+    log = 0.5 + 1 / 2 + 1 / 3 + 1 / 4
+    assert phases(4, 20) == [math.ceil(16 / (log * 4)), math.ceil(16 / (log * 3)), math.ceil(16 / (log * 2))]
     assert phases(1, 5) == [5]
     for size in range(2, 12):
         lengths = phases(size, 10 * size)

@@ -67,7 +67,7 @@ def test_deep_and_poor_a_node_is_an_end_and_a_new_best_ends_its_simulation():
 
 def test_an_expansion_without_a_reward_ends_there():
     nothing = tree(("root", {"a": 0.6}), ("a", {}), rules=TreeRules(0.0, playout=8))
-    assert [[n.id for n in path] for path in nothing.paths][0] == ["root", "a"]
+    assert [n.id for n in nothing.paths[0]] == ["root", "a"]
 
 
 def test_the_choice_is_the_best_node_of_the_best_path():
