@@ -12,6 +12,7 @@ from dataclasses import replace
 from ..agents.validator import Outcome, Verdict
 from ..evaluation.evaluator import paired_differences
 from ..evaluation.panels import without_demos
+from ..evaluation.screening import reward
 from ..evaluation.sequential import probability_better
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
@@ -46,11 +47,14 @@ def may_challenge(session: Session, state: RunState, ids: Sequence[str]) -> list
 
 
 def likely_better(session: Session, champion: str, prompt_id: str) -> float:
-    """The probability that the prompt is better than the champion, by what both have on the search split."""
-    scores = session.evaluator.scores
-    examples = session.task.search
-    differences = paired_differences(scores(prompt_id, examples), scores(champion, examples))
-    return probability_better(differences)
+    """The probability that the prompt is better than the champion, by the rewards that both have on the search split
+    (see `reward`: where the target scores labels they tell more than scores do)."""
+
+    def rewards(of: str) -> dict[str, float | None]:
+        records = session.evaluator.records(of, "search")
+        return {r.example_id: reward(session.task, r) for r in records if r.repeat == 0}
+
+    return probability_better(paired_differences(rewards(prompt_id), rewards(champion)))
 
 
 async def challenge(

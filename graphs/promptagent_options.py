@@ -31,7 +31,7 @@ class PromptAgentOptions(SearchOptions):
     candidates: int = Field(default=3, ge=1, le=16)
     exploration: float = Field(default=0.1, ge=0, le=100)
     depth: int = Field(default=8, ge=1, le=64)
-    playout: int = Field(default=4, ge=1, le=64)
+    playout: int = Field(default=8, ge=1, le=64)
     least_depth: int = Field(default=2, ge=0, le=64)
     returns: Literal["mean", "sum"] = "mean"
     errors: int = Field(default=4, ge=1, le=16)
@@ -42,7 +42,7 @@ class PromptAgentOptions(SearchOptions):
     sample: int | None = Field(default=None, ge=1)
     likelihood: bool = True
     accept: Literal["rules", "mean"] = "rules"
-    steps: int = Field(default=12, ge=1)
+    steps: int = Field(default=10, ge=1)
 
     def fitted(self, target_calls: int | None, agent_calls: int | None, examples: int) -> PromptAgentOptions:
         """The options with what they leave open decided by the budget and by how many examples there are."""
