@@ -22,7 +22,7 @@ async def pulled(search: Search, ids: Sequence[str], o: ProtegiOptions) -> Arms:
     be paid."""
     session, rng = search.session, search.generator("bandit")
     prompts = [session.prompt(i) for i in ids]
-    kept_back = race_calls(session) if o.accept == "rules" else 0
+    kept_back = race_calls(session, search.champion.id) if o.accept == "rules" else 0
     pulls = Pulls(
         session.evaluator,
         prompts,

@@ -23,10 +23,12 @@ LOST = ("not better", "breaks too much")
 """Outcomes after which a prompt does not challenge the same champion again."""
 
 
-def race_calls(session: Session) -> int:
-    """Target calls that one challenge may cost before the first look at its race is over."""
-    rules = session.rules
-    return 2 * (rules.block + min(rules.holdout, len(session.task.holdout)) + len(session.task.preserve))
+def race_calls(session: Session, champion: str) -> int:
+    """Target calls that a challenge takes until the first look at its race and the holdout check: those of the
+    contender, and what the champion was not measured on yet."""
+    guarded = (*session.task.holdout[: session.rules.holdout], *session.task.preserve)
+    known = len(session.evaluator.scores(champion, guarded))
+    return session.rules.block + 2 * len(guarded) - known
 
 
 EVIDENCE = 0.8

@@ -105,7 +105,7 @@ async def evaluate(session: Session, state: RunState) -> Update:
     sample, champion = reward_sample(session, o), session.prompt(state["champion"])
     session.hold_certification(champion)
     jobs = [Job(session.prompt(i), sample) for i in state["candidates"]]
-    kept_back = race_calls(session) if o.accept == "rules" else 0
+    kept_back = race_calls(session, champion.id) if o.accept == "rules" else 0
     measured = 0
     if session.calls.room_for_new("target", len(sample) + kept_back):
         while jobs and not session.calls.room_for_new("target", len(sample) * len(jobs) + kept_back):

@@ -55,7 +55,7 @@ async def expand(session: Session, state: RunState) -> Update:
     session.hold_certification(search.champion)
     minibatches = [_minibatch(search, parent, place) for place, parent in enumerate(parents)]
     with suppress(BudgetExceeded):  # `select` sees whether a comparison can still be paid
-        await session.evaluator.measure(*minibatches)
+        await session.evaluator.measure(*(job for job in minibatches if job.examples))
     standing = {s for prompt in search.pool for s in sentences(prompt.system)}
     tried = tuple(text for text in search.tried if text not in standing)
 
@@ -77,8 +77,11 @@ def most_promising(search: Search) -> list[Prompt]:
 
 def _minibatch(search: Search, parent: Prompt, place: int) -> Job:
     unseen = without_demos(search.session.panels.everything, parent)
+    o, known = options_of(search.session), search.session.evaluator.records(parent.id, "search")
+    if search.session.desk is None and not o.own_errors and len(known) >= (o.minibatch or 0):
+        return Job(parent, [])  # the playbook reads counts, and these are there
     order = search.generator("minibatch", place).permutation(len(unseen))
-    return Job(parent, [unseen[int(i)] for i in order[: options_of(search.session).minibatch]])
+    return Job(parent, [unseen[int(i)] for i in order[: o.minibatch]])
 
 
 def _some(made: Sequence[Prompt], most: int, search: Search, place: int) -> list[Prompt]:
