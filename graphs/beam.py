@@ -33,7 +33,7 @@ async def pulled(search: Search, ids: Sequence[str], o: ProtegiOptions) -> Arms:
         paired=o.paired,
         likelihood=o.likelihood,
     )
-    rounds = o.rounds or 1
+    rounds = max(o.rounds or 1, -(-len(ids) // o.width))  # every arm is pulled once: what was proposed was paid for
     if o.select == "rejects":
         return await by_rejects(len(ids), pulls, pulls=rounds * o.width, keep=min(o.pool, len(ids)), most=pulls.most)
     return await by_upper_bound(
