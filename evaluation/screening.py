@@ -65,3 +65,15 @@ def log_probability(task: Task, record: Record) -> float | None:
         return None
     top = max(scores.values())
     return scores[label] - top - math.log(sum(math.exp(value - top) for value in scores.values()))
+
+
+def reward(task: Task, record: Record, *, likelihood: bool = True) -> float | None:
+    """What one answer is worth to a search that compares means, from 0 to 1; None where it is missing.
+
+    Its score; with `likelihood`, where the target scores the labels, the mean of that and the probability of the right
+    label, which tells prompts apart on few examples.
+    """
+    if record.score is None:
+        return None
+    right = log_probability(task, record) if likelihood else None
+    return record.score if right is None else (record.score + math.exp(right)) / 2

@@ -35,10 +35,12 @@ STRATEGIES: dict[str, Entry] = {
     "sage": Entry("sage", "diagnosis by executed code, edits against confirmed causes, raced", runs_code=True),
     "random": Entry("random_search", "error-informed random search: edits of the best prompts, raced"),
     "genetic": Entry("genetic", "a population of prompts, crossed and mutated with the errors of both parents in view"),
-    "opro": Entry("opro", "new prompts from a history of prompts and their scores, without a look at failures"),
+    "picked": Entry("picked_gradients", "revisions against errors alone, taken where they gain more than they break"),
     "dual-phase": Entry("dual_phase", "a prompt inferred from right answers, then edited sentence by sentence"),
     "ape": Entry("ape", "instructions inferred from right answers, the best of them kept and varied"),
-    "picked": Entry("picked_gradients", "revisions against errors alone, taken where they gain more than they break"),
+    "opro": Entry("opro", "new prompts from a history of prompts and their scores, without a look at failures"),
+    "protegi": Entry("protegi", "textual gradients of a beam of prompts, the next beam selected by a bandit"),
+    "promptagent": Entry("promptagent", "Monte-Carlo tree search over edits made from errors"),
     "demos": Entry("demos", "random search over worked examples only, the baseline to beat"),
 }
 """Those of this package."""

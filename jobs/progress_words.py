@@ -210,4 +210,6 @@ def verdict_words(outcome: str, reason: str, stats: Mapping[str, Any]) -> str:
         return f"{figures}rejected" + (f" ({chance})" if chance else f" ({reason})")
     if outcome == "second best":
         return f"{figures}better too, but another one was better still"
+    if outcome == "kept":
+        return f"{figures}kept ({reason})"
     return f"{figures}rejected ({reason})"

@@ -25,6 +25,8 @@ PLAIN: Mapping[str, Said] = {
     "SentenceEdit": {"operation": "replace", "text": ""},
     "Instruction": {"prompt": ""},
     "Variation": {"prompt": ""},
+    "Paraphrase": {"prompt": ""},
+    "Transition": {"feedback": "", "prompt": ""},
 }
 """An agent that has nothing to say."""
 
