@@ -63,12 +63,12 @@ async def _left(home: Path) -> dict[str, Any]:
         }
 
 
-def committed(home: Path) -> int:
+def committed(home: Path, name: str = "one") -> int:
     """How many answers of the run had been committed."""
-    return asyncio.run(_committed(home))
+    return asyncio.run(_committed(home, name))
 
 
-async def _committed(home: Path) -> int:
+async def _committed(home: Path, name: str) -> int:
     async with await RunStore.open(home) as store:
-        run = await store.run("one")
+        run = await store.run(name)
         return sum(not call.cached and not call.missing for call in await store.calls(run.id))

@@ -13,10 +13,12 @@ import pytest
 
 from sage_spo.jobs.cli import main
 from sage_spo.seeding import digest
+from sage_spo.tasks.halves import halves_of_test
 from sage_spo.tasks.load import load_task
 from sage_spo.tests.commands import running
 from sage_spo.tests.fakes.answers import rule_for
 from sage_spo.tests.fakes.server import FakeServer
+from sage_spo.tests.one_run import committed
 
 Captured = pytest.CaptureFixture[str]
 UNREACHABLE = re.compile(r"cannot be installed: .*(dns|connect|fetch|network|timed? ?out|resol)", re.IGNORECASE)
@@ -40,6 +42,18 @@ def answer(request: dict[str, Any]) -> str:
 def server() -> Iterator[FakeServer]:
     with FakeServer(answer) as running_server:
         yield running_server
+
+
+@pytest.fixture(scope="module")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("peers")
+
+
+@pytest.fixture(autouse=True)
+def installed_once(home: Path, environments: Path) -> None:
+    """The tests share the peers' environments, so that one of them installs gepa, and the others find it."""
+    home.mkdir()
+    (home / "peers").symlink_to(environments)
 
 
 def command(server: FakeServer, *more: str, budget: str = "target_calls=260,agent_calls=40") -> list[str]:
@@ -94,19 +108,50 @@ def test_gepa_finds_a_better_prompt_within_the_budget_and_is_stored(
 
 
 def test_a_run_that_was_killed_begins_again_pays_nothing_twice_and_ends_the_same(
-    server: FakeServer, capsys: Captured
+    server: FakeServer, home: Path, capsys: Captured
 ) -> None:
     undisturbed = result(command(server, "--run", "one", "--cache-scope", "a"), capsys)
-    asked = len(server.chats)
+    needed = len(server.chats)
     with running(*command(server, "--run", "two", "--cache-scope", "b")) as process:
-        server.wait_for_requests(asked + 150, 60)
+        server.wait_for_requests(needed + 150, 60)
         process.kill()
         process.wait()
     time.sleep(0.5)  # the peer dies with it
+    asked, kept = len(server.chats) - needed, committed(home, "two")
     resumed = result(command(server, "--run", "two", "--cache-scope", "b"), capsys)
     assert told(resumed) == told(undisturbed)
-    # What was in flight when it was killed may be asked twice, and nothing else.
-    assert len(server.chats) - asked <= asked + 40
+    assert len(server.chats) - needed == asked + needed - kept, "what was committed was asked again"
+
+
+def test_beside_a_strategy_it_is_one_more_row_of_a_comparison(
+    server: FakeServer, home: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "sk-this-must-stay-with-us"
+    server.key = key
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    budget = {"target_calls": 260, "agent_calls": 20}
+    models = ["--target", "openai:fake", "--agent", "openai:agent", "--base-url", server.url]
+    rows = ["--strategies", "random", "--peers", "gepa", "--seeds", "1", "--run", "both"]
+    arguments = ["compare", "reviews", *rows, *models, "--budget", "target_calls=260,agent_calls=20", "--yes", "--json"]
+    found = result(arguments, capsys)
+    assert [row["row"] for row in found["rows"]] == ["random", "peer:gepa"]
+    assert {row["runs"][0]["state"] for row in found["rows"]} == {"done"}
+    assert found["winner"]
+    assert len(found["pairs"]) == 1
+    spent = [row["runs"][0]["spent"] for row in found["rows"]]
+    assert all(one[unit] <= most for one in spent for unit, most in budget.items())
+    # All that was asked is in a ledger, and the test split was asked when nobody searched any more.
+    measured = found["spend"]["spent"]["target_calls"]
+    assert len(server.chats) == sum(sum(one[unit] for unit in budget) for one in spent) + measured
+    test = {e.input for half in halves_of_test(REVIEWS) for e in half}
+    of_test = [str(chat["messages"][-1]["content"]) in test for chat in server.chats]
+    assert of_test == sorted(of_test)
+    assert sum(of_test) == measured
+    kept = [path for path in home.rglob("*") if path.is_file()]
+    assert not [path for path in kept if key.encode() in path.read_bytes()]
+    # The same command shows it again.
+    assert result(arguments, capsys) == found
+    assert len(server.chats) == len(of_test)
 
 
 def test_a_budget_that_pays_for_nothing_and_one_without_calls_are_refused(server: FakeServer, capsys: Captured) -> None:
