@@ -132,9 +132,13 @@ async def _run(call: CompareCall, begun: Run, arms: Arms) -> ComparisonResult:
     found = sum(standing.state == "done" for standing in standings.values())
     arms.say(f"measuring what {counted(found, 'run')} found on {len(call.halves[0])} test examples")
     measurement = asyncio.create_task(_measured(call, begun, arms))
-    while not (await asyncio.wait([measurement], timeout=0.2))[0]:
-        if arms.stopping.asked:
-            measurement.cancel()
+    try:
+        while not (await asyncio.wait([measurement], timeout=0.2))[0]:
+            if arms.stopping.asked:
+                measurement.cancel()
+    finally:
+        measurement.cancel()
+        await asyncio.wait([measurement])
     if measurement.cancelled():
         return unfinished(call, begun, standings)
     return measurement.result()

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from sage_spo import compare
+from sage_spo import acompare, compare
 from sage_spo.errors import UsageError
+from sage_spo.graphs.registry import strategies
 from sage_spo.jobs.cli import main
 from sage_spo.settings import settings as installation
 from sage_spo.tasks.halves import halves_of_test
@@ -153,6 +154,47 @@ def test_a_row_that_fails_keeps_the_others_and_the_same_command_does_it_again(
     assert again["alpha"] < outcome["alpha"] / 5
 
 
+def test_strategies_of_other_people_and_peers_that_do_not_work_are_rows_with_a_reason(
+    server: FakeServer, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "site" / "own_package-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: own-package\nVersion: 1.0\n")
+    names = ("raises", "hangs", "forgets")
+    entries = "".join(f"{name} = own_rows:{name}\n" for name in names)
+    (info / "entry_points.txt").write_text(f"[sage_spo.strategies]\n{entries}")
+    (info.parent / "own_rows.py").write_text(
+        "import time\n"
+        "def raises(search): raise KeyError('x')\n"
+        "def hangs(search): time.sleep(1000)\n"
+        "def forgets(search): pass\n"
+    )
+    monkeypatch.syspath_prepend(str(info.parent))
+    monkeypatch.setenv("PYTHONPATH", str(info.parent))
+    monkeypatch.setenv("SAGE_STRATEGY_SECONDS", "1")
+    for name, value in {"UV_OFFLINE": "1", "UV_CACHE_DIR": str(tmp_path / "empty")}.items():
+        monkeypatch.setenv(name, value)
+    strategies.cache_clear()
+    try:
+        arguments = call(server, "--strategies", f"demos,{','.join(names)}", "--peers", "gepa", "--parallel", "2")
+        outcome = document(arguments, capsys, 1)
+    finally:
+        strategies.cache_clear()
+    good, *bad = outcome["rows"]
+    assert good["runs"][0]["state"] == "done"
+    assert good["gain"] is not None
+    assert {row["runs"][0]["state"] for row in bad} == {"failed"}
+    words = (
+        "strategy 'raises' (own_rows:raises) raised KeyError: 'x' (own_rows.py, line 2)",
+        "hangs: for 1 s it has neither returned nor asked anything",
+        "strategy 'forgets' (own_rows:forgets) returned nothing, not a list of prompts",
+        "peer gepa: gepa==0.1.4 cannot be installed: ",
+    )
+    for row, said in zip(bad, words, strict=True):
+        assert said in row["note"]
+        assert "\n" not in row["note"]
+
+
 @pytest.mark.full
 def test_a_run_that_says_nothing_has_hung_and_is_ended(server: FakeServer, capsys: Captured) -> None:
     server.latency = 300.0
@@ -178,6 +220,33 @@ def test_stopped_it_ends_with_75_and_says_what_is_left(server: FakeServer) -> No
     assert [row["note"] for row in outcome["rows"]] == ["interrupted", "to do"]
     assert "--run mine" in outcome["command"]
     assert "Traceback" not in err
+    server.latency = 0.0
+    asyncio.run(_cancelled_while_measuring(server))
+
+
+async def _cancelled_while_measuring(server: FakeServer) -> None:
+    """A program that cancels `acompare`, and goes on with something else, is not charged any more."""
+
+    def say(line: str) -> None:
+        if line.startswith("measuring what"):
+            server.latency = 0.3
+            measuring.set()
+
+    measuring = asyncio.Event()
+    options = {"target": "openai:fake", "base_url": server.url, "concurrency": 1}
+    comparing = asyncio.create_task(
+        acompare("reviews", ["random", "demos"], seeds=1, budget={"target_calls": 250}, run="mine", say=say, **options)
+    )
+    await measuring.wait()
+    await asyncio.sleep(0.7)
+    comparing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await comparing
+    asked = len(server.log)
+    await asyncio.sleep(1)
+    assert len(server.log) == asked
+    async with await RunStore.open(installation().home) as store:
+        assert (await store.run("mine")).status == "interrupted"
 
 
 @pytest.mark.parametrize(
