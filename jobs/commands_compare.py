@@ -137,7 +137,7 @@ def compare(
         return
 
     before = asyncio.run(call.check())
-    if not before.finished:
+    if before.begun is None:  # else it has been agreed on
         from .before import agree_on_cost
 
         agree_on_cost(
@@ -209,6 +209,8 @@ def _describe(call: CompareCall, json: bool) -> None:
         print_json(document)
         return
     cost = "unknown, or not limited" if most is None else f"${most:.2f}"
+    if before.begun is not None:
+        cost = "what was agreed on when it began"
     put(_plan(call), f"At most: {cost}", f"Do it: {call.command}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from .compare_rows import Row, read_rows
 from .named_runs import check_name, known_measurement, known_run
 from .optimize_call import TASK_OPTIONS, OptimizeCall, optimize_call
 from .options import task_options
+from .peer_run import check_peer
 
 MODELS = ("target", "agent", "base_url")
 MORE = ("rule", "sandbox", "timeout", "concurrency", "patience", *TASK_OPTIONS)
@@ -49,7 +49,7 @@ class Arm:
 @dataclass(frozen=True)
 class Before:
     """What is known before anything is spent: the stored row of the comparison, if it has begun, and the most that
-    all of it may cost in US dollars (inf: nothing limits it, None: a price is unknown)."""
+    all of it may cost in US dollars (inf: nothing limits it, None: a price is unknown, or runs have begun already)."""
 
     begun: Run | None
     most_usd: float | None
@@ -120,34 +120,36 @@ class CompareCall:
     async def check(self) -> Before:
         """Everything that can be refused before a call, of all runs. Raises SageError naming option or row."""
         begun = await known_measurement(self.name, "compare", self.settings)
-        if any(row.peer for row in self.rows) and self.budget.target_calls is None:
-            raise UsageError("--budget: peers plan by their number of target calls: name it, as in target_calls=1200")
-        most: list[float | None] = []
+        bounds = []
         for row in self.rows:
-            arms = [arm for arm in self.arms if arm.row == row]
-            if row.peer:
-                continue
             try:
-                call = _parsed(arms[0])
-                runs = [call.settings.model_copy(update={"seed": a.seed, "cache_scope": a.name}) for a in arms]
-                known = [await known_run(arm.name, settings) for arm, settings in zip(arms, runs, strict=True)]
-                if not all(known):
-                    most.append((await survey(call.task, call.settings)).most_usd)
+                bounds.append(await (self._peer_bound() if row.peer else self._bound(row)))
             except SageError as error:
                 kind = BudgetTooSmall if isinstance(error, BudgetTooSmall) else UsageError
-                raise kind(f"--strategies: {row.label}: {error}") from error
-        return Before(begun, self._most(most))
+                raise kind(f"--{'peers' if row.peer else 'strategies'}: {row.label}: {error}") from error
+        return Before(begun, self._most(bounds))
 
-    def _most(self, of_rows: Sequence[float | None]) -> float | None:
-        """The most that all may cost: every run at the dearest row's bound, and the measurements on the test split."""
-        target = make_target(self.options.get("target") or "local", self.task, self.options.get("base_url"))
-        if target.price is None or None in of_rows:
+    async def _bound(self, row: Row) -> float | None:
+        """The most that a run of a strategy may cost; what has begun is only held against how it was made."""
+        arms = [arm for arm in self.arms if arm.row == row]
+        call = _parsed(arms[0])
+        runs = [call.settings.model_copy(update={"seed": arm.seed, "cache_scope": arm.name}) for arm in arms]
+        known = [await known_run(arm.name, settings) for arm, settings in zip(arms, runs, strict=True)]
+        return None if all(known) else (await survey(call.task, call.settings)).most_usd
+
+    async def _peer_bound(self) -> float | None:
+        models = {name: self.options.get(name) for name in ("agent", "base_url")}
+        return await check_peer(self.task, self.budget, target=self.options["target"], **models)
+
+    def _most(self, bounds: Sequence[float | None]) -> float | None:
+        """The most that all may cost: every run, by the bounds of the rows, and the measurements on the test split."""
+        target = make_target(self.options["target"], self.task, self.options.get("base_url"))
+        known = [bound for bound in bounds if bound is not None]
+        if target.price is None or len(known) < len(bounds):
             return None
-        usd = self.budget.usd if self.budget.usd is not None else math.inf
-        each = max((bound for bound in of_rows if bound is not None), default=usd)
         compared, certified = self.halves
         calls = (1 + len(self.arms)) * len(compared) + 2 * len(certified)
-        return len(self.arms) * each + calls * call_usd(self.task, target, target.price)
+        return self.seeds * sum(known) + calls * call_usd(self.task, target, target.price)
 
 
 def compare_call(

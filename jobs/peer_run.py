@@ -13,8 +13,10 @@ from ..evaluation.outage import PATIENCE_MINUTES
 from ..models.agent import AgentModel, agent_model
 from ..tasks.load import load_task
 from ..tasks.prompt import Prompt
+from ..tasks.targets import make_target
 from ..tasks.task import Task
 from ..traces.result import PromptContent
+from .before import most_usd
 from .measuring import Listener, Measuring, measuring
 from .named_runs import known_measurement
 from .output import notice
@@ -107,6 +109,19 @@ async def arun_peer(
         await model.aclose()
 
 
+async def check_peer(
+    task: Task, limits: Budget, *, target: str, agent: str | None, base_url: str | None
+) -> float | None:
+    """The most that a run of a peer may cost (see `most_usd`). Raises what `arun_peer` would before its first call."""
+    _checked_budget(limits, task)
+    model = _agent(agent, target, base_url)
+    await model.aclose()
+    asked = make_target(target, task, base_url)
+    prices = {model.name: model.price, asked.name: asked.price}
+    check_prices(limits, prices)
+    return most_usd(task, asked, limits, prices, asks_agent=True)
+
+
 def _checked_budget(limits: Budget, task: Task) -> Budget:
     if limits.target_calls is None:
         raise UsageError("--budget: a peer plans by its number of target calls: name it, as in target_calls=1200")
@@ -131,7 +146,7 @@ def _agent(agent: str | None, target: str, base_url: str | None) -> AgentModel:
         if target.startswith(("http://", "https://", "python:")):
             raise UsageError(
                 f"--agent: a peer's prompts are written by a model, and '{target}' is none: name one"
-            ) from (error)
+            ) from error
         raise
 
 

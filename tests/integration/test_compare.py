@@ -130,11 +130,15 @@ def _is_shown(capsys: Captured) -> None:
 
 
 def test_a_row_that_fails_keeps_the_others_and_the_same_command_does_it_again(
-    server: FakeServer, capsys: Captured
+    server: FakeServer, capsys: Captured, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # What it may cost is agreed on once, by the first call alone.
+    home.mkdir()
+    (home / "prices.yaml").write_text("prices:\n  openai:fake: [0.1, 0.4]\n")
+    monkeypatch.setenv("SAGE_PRICES", str(home / "prices.yaml"))
     server.latency = 0.05
     process = started(*call(server, "--json"))
-    server.wait_for_requests(40, 120)
+    server.wait_for_requests(40, 30)
     for pid in descendants(process.pid):
         os.kill(pid, signal.SIGKILL)
     server.latency = 0.0
@@ -260,6 +264,14 @@ async def _cancelled_while_measuring(server: FakeServer) -> None:
         ("random,demos,random", [], 2, "--strategies: 'random' is given twice"),
         ("random,demos", ["--peers", "nobody"], 2, "--peers: there is no peer 'nobody'."),
         ("random,demos", ["--budget", "target_calls=50"], 3, "--strategies: random: budget: target_calls=50 is too"),
+        (
+            "",
+            ["--peers", "gepa,dspy", "--budget", "target_calls=9"],
+            3,
+            "--peers: peer:gepa: budget: target_calls=9 is too",
+        ),
+        ("random", ["--peers", "gepa", "--budget", "minutes=9"], 2, "--peers: peer:gepa: --budget: a peer plans by"),
+        ("", ["--peers", "gepa,dspy", "--target", "python:json:dumps"], 2, "--agent: a peer's prompts are written by"),
         ("random,demos", ["--budget", "calls=50"], 2, "budget: unknown unit 'calls'"),
         ("random,demos", ["--rule", "confidense=0.9"], 2, "--strategies: random: rule 'confidense' of acceptance"),
         ("random,demos", ["--run", "a b"], 2, "--run: a name is made of letters"),
