@@ -60,6 +60,8 @@ class Gateway:
     """Why nothing more is answered, once that is so."""
     candidates: dict[str, Prompt] = field(default_factory=dict)
     """The prompts it had measured, by their text as it sent them, in order."""
+    tell: Callable[[str], None] = lambda line: None
+    """Told in a line what prompt it has measured now: what shows that it is alive."""
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     url: str = ""
     last: float = field(default_factory=time.monotonic)
@@ -174,6 +176,7 @@ class Gateway:
             calls, number = self.evaluator.calls, len(self.candidates) - 1
             content = prompt.model_dump(mode="json", include={"components", "demos"})
             calls.store.add(StoredPrompt(calls.run_id, prompt.id, number, content, prompt.parents, prompt.origin))
+            self.tell(f"prompt {number}: {one_line(prompt.system, 100)}")
         return self.candidates[text]
 
     def _example(self, given: object) -> tuple[SplitName, Example]:

@@ -99,6 +99,8 @@ async def arun_peer(
             if listener is not None:
                 listener("measuring", {"run_id": opened.run_id, "examples": limits.target_calls or 0})
             gateway = Gateway(loaded, opened.evaluator, PeerAgent(model, opened.evaluator.calls), f"peer {peer}")
+            if listener is not None:
+                gateway.tell = lambda line: listener("said", {"line": line})
             async with gateway.serving():
                 specification = _specification(known, loaded, gateway, limits, seed)
                 answer = await run_process(peer, python, RUNNERS / known.runner, specification, gateway, waits)

@@ -146,7 +146,7 @@ class Progress(Watching):
 
 
 class Counting(Watching):
-    """A listener for a measurement: a bar in a terminal, else a line when it starts."""
+    """A listener for a measurement or a peer: a bar in a terminal, else a line when it starts."""
 
     def __init__(self, out: Console | None = None) -> None:
         super().__init__(out)
@@ -155,13 +155,16 @@ class Counting(Watching):
         self._waiting = Waiting()
 
     def __call__(self, event: str, fields: Mapping[str, Any]) -> None:
-        """Take note of an event: `measuring` says how many calls there will be, `call` that one is done."""
+        """Take note of an event: `measuring` says how many calls there will be, `call` that one is done, `said` holds a
+        line as it is."""
         if event == "measuring":
             self._of = fields["examples"]
             self._start_display()
             if self._live is None:
                 self.say(f"run {short_id(fields['run_id'])}: measuring on {self._of} examples")
         self._done += event == "call"
+        if event == "said":
+            self.say(fields["line"])
         if event == "rate_limit":
             self._waiting.note(fields["seconds"])
         told = ("call_failed", "outage", "outage_over")

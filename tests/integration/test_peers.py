@@ -115,7 +115,10 @@ def test_a_run_that_was_killed_begins_again_pays_nothing_twice_and_ends_the_same
     with running(*command(server, "--run", "two", "--cache-scope", "b")) as process:
         server.wait_for_requests(needed + 150, 60)
         process.kill()
-        process.wait()
+        _, said = process.communicate()
+    # A comparison ends what says nothing: every prompt is a line.
+    assert "prompt 0: Classify the review" in said
+    assert "prompt 1: " in said
     time.sleep(0.5)  # the peer dies with it
     asked, kept = len(server.chats) - needed, committed(home, "two")
     resumed = result(command(server, "--run", "two", "--cache-scope", "b"), capsys)
