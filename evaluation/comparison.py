@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -172,11 +173,13 @@ class _Cells:
         }
         return _Cells(table, self.exact and other.exact)
 
-    @property
+    @cached_property
     def missing(self) -> float:
+        """The share of cells that are not there."""
         cells = [value for row in self.table.values() for value in row.values()]
         return sum(value is None for value in cells) / len(cells) if cells else 1.0
 
+    @cached_property
     def whole(self) -> Floats:
         """The table (runs, examples) over the examples that every run has."""
         rows = list(self.table.values())
@@ -184,14 +187,14 @@ class _Cells:
         return np.array([[row[i] for i in ids] for row in rows], float).reshape(len(rows), len(ids))
 
     def usable(self, max_missing: float) -> bool:
-        return self.missing <= max_missing and self.whole().shape[1] > 1
+        return self.missing <= max_missing and self.whole.shape[1] > 1
 
     def parts(self) -> Parts:
-        return variance_parts(self.whole())
+        return variance_parts(self.whole)
 
     def gain(self, parts: Parts | None, spread: float, freedom: int, level: float) -> Gain:
         """The estimate; `spread`: the least variance between runs to assume, with its degrees of freedom."""
-        table = self.whole()
+        table = self.whole
         n, seeds = table.shape[1], table.shape[0]
         mean = float(table.mean()) if table.size else 0.0
         if parts is None:
