@@ -7,7 +7,7 @@ from typing import Any
 from ..evaluation.certify import Certificate
 from ..evaluation.power import smallest_certifiable_gain
 from ..tasks.prompt import Prompt
-from ..traces.result import Case, PromptContent, Result, Verdict
+from ..traces.result import Case, Result, Verdict
 from .session import Session
 from .state import RunState
 
@@ -39,9 +39,9 @@ def outcome(
         seed=session.settings.seed,
         verdict=verdict,
         sentence=verdict_sentence(verdict, certificate, state["stop"], unprovable),
-        prompt=_content(returned),
-        best=_content(best),
-        seed_prompt=_content(seed),
+        prompt=returned.content(),
+        best=best.content(),
+        seed_prompt=seed.content(),
         **_evidence(session, certificate, seed, best),
         test_use=use,
         estimate=estimate,
@@ -65,6 +65,15 @@ def is_unprovable(certificate: Certificate) -> bool:
 def _evidence(session: Session, certificate: Certificate | None, seed: Prompt, best: Prompt) -> dict[str, Any]:
     if certificate is None:
         return {}
+    cases = {
+        "fixed_case": _case(session, certificate.fixed, seed, best),
+        "broken_case": _case(session, certificate.broken, seed, best),
+    }
+    return figures(certificate) | cases
+
+
+def figures(certificate: Certificate) -> dict[str, Any]:
+    """What results hold of a certificate, by the names that it has there."""
     c = certificate
     return {
         "gain": c.gain,
@@ -79,8 +88,6 @@ def _evidence(session: Session, certificate: Certificate | None, seed: Prompt, b
         "method": c.method,
         "fixed": list(c.fixed),
         "broken": list(c.broken),
-        "fixed_case": _case(session, c.fixed, seed, best),
-        "broken_case": _case(session, c.broken, seed, best),
     }
 
 
@@ -126,8 +133,3 @@ def verdict_sentence(verdict: Verdict, certificate: Certificate | None, stop: st
     if certificate is not None:
         stop = f"{certificate.missing} of {certificate.n + certificate.missing} test answers are missing"
     return f"Nothing can be concluded: {stop or 'the proof could not be paid'}. Keep the seed prompt."
-
-
-def _content(prompt: Prompt) -> PromptContent:
-    dumped = prompt.model_dump(mode="json", include={"components", "demos", "origin"})
-    return PromptContent(id=prompt.id, **dumped)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .interrupts import stopped_by_signals
 from .options import JsonOption
 from .output import counted, print_json, put
 
@@ -66,22 +66,6 @@ async def watched(found: Batch, *, wait: bool, yes: bool) -> BatchOutcome:
     from .batch import Stopping, run_batch
     from .progress import Watching
 
-    stopping, loop = Stopping(), asyncio.get_running_loop()
-    with Watching() as watching:
-
-        def stop() -> None:
-            stopping()
-            first = stopping.asked == 1
-            watching.say(
-                "stopping: the jobs in hand end after their step. Again to stop at once."
-                if first
-                else "stopping at once"
-            )
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop)
-        try:
-            return await run_batch(found, say=watching.say, yes=yes, wait=wait, stopping=stopping)
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
+    stopping = Stopping()
+    with Watching() as watching, stopped_by_signals(stopping, watching.say, "jobs"):
+        return await run_batch(found, say=watching.say, yes=yes, wait=wait, stopping=stopping)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-import signal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .compare_rows import known_peers
+from .interrupts import stopped_by_signals
 from .options import (
     AgentOption,
     AskAboveOption,
@@ -25,7 +24,6 @@ from .options import (
     MetricOption,
     PatienceOption,
     RuleOption,
-    RunNameOption,
     SandboxOption,
     SeedPromptOption,
     ShuffleOption,
@@ -35,12 +33,13 @@ from .options import (
     YesOption,
 )
 from .output import counted, print_json, put
+from .peers import PEERS
 
 if TYPE_CHECKING:
     from .compare_call import CompareCall
     from .compare_result import ComparisonResult
 
-_PEERS = ". ".join(f"{name}: {summary}" for name, summary in known_peers().items())
+_PEERS = ". ".join(f"{name}: {peer.summary}" for name, peer in PEERS.items())
 
 
 def compare(
@@ -59,9 +58,7 @@ def compare(
     ] = 2,
     peers: Annotated[
         str,
-        typer.Option(
-            "--peers", metavar="A,B,…", help=f"Other optimisers, on the same target and budget. {_PEERS}".rstrip()
-        ),
+        typer.Option("--peers", metavar="A,B,…", help=f"Other optimisers, on the same target and budget. {_PEERS}."),
     ] = "",
     target: TargetOption = "local",
     agent: AgentOption = None,
@@ -71,7 +68,15 @@ def compare(
         str, typer.Option("--preset", metavar="NAME", help="Of the strategies that name none: default or faithful.")
     ] = "default",
     rule: RuleOption = None,
-    run: RunNameOption = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run",
+            metavar="NAME",
+            help="A name. The same command again goes on with the comparison of that name, or shows its result; what "
+            "defines it may not differ then, its budget neither.",
+        ),
+    ] = None,
     parallel: Annotated[
         int, typer.Option("--parallel", metavar="N", min=1, max=64, help="Runs under way at once.")
     ] = 1,
@@ -108,6 +113,7 @@ def compare(
       sage-spo compare task.yaml --strategies random,random:faithful \\
         --target openai:gpt-4.1-mini --agent openai:gpt-4.1 --budget usd=1
       sage-spo compare task.yaml --strategies sage,genetic --dry-run
+      sage-spo compare headlines --strategies sage --peers gepa --budget target_calls=600,agent_calls=60
       sage-spo compare task.yaml --strategies sage,opro --run night --parallel 2
 
     The comparison has a name (--run, or one that it prints): the same command goes on where it was, after Ctrl-C or
@@ -167,22 +173,9 @@ async def _watched(call: CompareCall, parallel: int, silence: float) -> Comparis
     from .compare import run_comparison
     from .progress import Watching
 
-    stopping, loop = Stopping(), asyncio.get_running_loop()
-    with Watching() as watching:
-
-        def stop() -> None:
-            stopping()
-            first = stopping.asked == 1
-            words = "the runs in hand end after their step. Again to stop at once." if first else "at once"
-            watching.say(f"stopping{':' if first else ''} {words}")
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop)
-        try:
-            return await run_comparison(call, parallel=parallel, silence=silence, say=watching.say, stopping=stopping)
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
+    stopping = Stopping()
+    with Watching() as watching, stopped_by_signals(stopping, watching.say, "runs"):
+        return await run_comparison(call, parallel=parallel, silence=silence, say=watching.say, stopping=stopping)
 
 
 def _describe(call: CompareCall, json: bool) -> None:

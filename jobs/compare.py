@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import ProviderDown, QuotaExhausted, RunInterrupted, UsageError
+from ..errors import UsageError
 from ..evaluation.budget import Budget
-from ..evaluation.outage import PATIENCE_MINUTES
 from ..graphs.strategy import DEFAULT_PRESET
 from ..settings import settings as installation
 from ..traces.rows import Run
@@ -18,11 +17,11 @@ from ..traces.store import RunStore
 from .batch import Stopping
 from .compare_arms import Arms, Say
 from .compare_call import CompareCall, compare_call
-from .compare_measure import measure
+from .compare_measure import interrupted, measured
 from .compare_outcome import unfinished
 from .compare_result import ComparisonResult
 from .locks import locked
-from .measuring import checked_concurrency, checked_patience, measuring
+from .measuring import checked_concurrency, checked_patience
 from .output import counted
 
 
@@ -124,14 +123,14 @@ async def _run(call: CompareCall, begun: Run, arms: Arms) -> ComparisonResult:
     try:
         standings = await arms.run_all()
     except asyncio.CancelledError:
-        await _interrupted(begun)
+        await interrupted(begun)
         raise
     if arms.stopping.asked:
-        await _interrupted(begun)
+        await interrupted(begun)
         return unfinished(call, begun, standings)
     found = sum(standing.state == "done" for standing in standings.values())
     arms.say(f"measuring what {counted(found, 'run')} found on {len(call.halves[0])} test examples")
-    measurement = asyncio.create_task(_measured(call, begun, arms))
+    measurement = asyncio.create_task(measured(call, begun, arms.standings, arms.say))
     try:
         while not (await asyncio.wait([measurement], timeout=0.2))[0]:
             if arms.stopping.asked:
@@ -144,41 +143,9 @@ async def _run(call: CompareCall, begun: Run, arms: Arms) -> ComparisonResult:
     return measurement.result()
 
 
-async def _measured(call: CompareCall, begun: Run, arms: Arms) -> ComparisonResult:
-    options = call.options
-    try:
-        async with measuring(
-            call.task,
-            options["target"],
-            Budget(),
-            strategy="compare",
-            settings=dict(begun.settings),
-            base_url=options.get("base_url"),
-            concurrency=options.get("concurrency"),
-            patience=options.get("patience", PATIENCE_MINUTES),
-            listener=lambda event, fields: arms.say(fields["message"]) if event == "call_failed" else None,
-            begun=begun,
-        ) as opened:
-            result = await measure(call, opened, arms.standings)
-            if result.exit_code != RunInterrupted.exit_code:
-                await opened.finish(result)
-    except ProviderDown as down:
-        raise RunInterrupted(f"{down}. When it is back: {call.command}") from None
-    except QuotaExhausted as error:
-        raise QuotaExhausted(f"{error}. Then go on with: {call.command}") from None
-    if result.exit_code == RunInterrupted.exit_code:
-        await _interrupted(begun)
-    return result
-
-
 async def _created(call: CompareCall) -> Run:
     """The comparison's own row in the store, so that its name is taken from the beginning."""
     run = Run(str(uuid.uuid4()), call.name, call.task.name, "compare", {**call.settings, "command": call.command})
     async with await RunStore.open(installation().home) as store:
         await store.create_run(run)
     return run
-
-
-async def _interrupted(run: Run) -> None:
-    async with await RunStore.open(installation().home) as store:
-        await store.update_run(run.id, status="interrupted")

@@ -5,21 +5,64 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 
+from ..errors import ProviderDown, QuotaExhausted, RunInterrupted
+from ..evaluation.budget import Budget
 from ..evaluation.certify import Certificate, certify
 from ..evaluation.comparison import compare
 from ..evaluation.evaluator import Job, Scores
+from ..evaluation.outage import PATIENCE_MINUTES
 from ..evaluation.spending import spent_alpha
 from ..seeding import generator
+from ..settings import settings as installation
 from ..tasks.prompt import Demo, Prompt
 from ..traces.result import PromptContent
-from .compare_arms import Standing
+from ..traces.rows import Run
+from ..traces.store import RunStore
+from .compare_arms import Say, Standing
 from .compare_call import CompareCall
 from .compare_outcome import Measured, Winner, outcome
 from .compare_result import ComparisonResult
-from .measuring import Measuring
+from .measuring import Measuring, measuring
 
 
-async def measure(call: CompareCall, opened: Measuring, standings: Mapping[str, Standing]) -> ComparisonResult:
+async def measured(call: CompareCall, begun: Run, standings: Mapping[str, Standing], say: Say) -> ComparisonResult:
+    """The result of the comparison whose row is `begun`, stored there; where runs are left to do it is no end.
+
+    Raises RunInterrupted where the provider is down for long, QuotaExhausted.
+    """
+    options = call.options
+    try:
+        async with measuring(
+            call.task,
+            options["target"],
+            Budget(),
+            strategy="compare",
+            settings=dict(begun.settings),
+            base_url=options.get("base_url"),
+            concurrency=options.get("concurrency"),
+            patience=options.get("patience", PATIENCE_MINUTES),
+            listener=lambda event, fields: say(fields["message"]) if event == "call_failed" else None,
+            begun=begun,
+        ) as opened:
+            result = await _compared(call, opened, standings)
+            if result.exit_code != RunInterrupted.exit_code:
+                await opened.finish(result)
+    except ProviderDown as down:
+        raise RunInterrupted(f"{down}. When it is back: {call.command}") from None
+    except QuotaExhausted as error:
+        raise QuotaExhausted(f"{error}. Then go on with: {call.command}") from None
+    if result.exit_code == RunInterrupted.exit_code:
+        await interrupted(begun)
+    return result
+
+
+async def interrupted(run: Run) -> None:
+    """Store of a comparison that it is to be gone on with."""
+    async with await RunStore.open(installation().home) as store:
+        await store.update_run(run.id, status="interrupted")
+
+
+async def _compared(call: CompareCall, opened: Measuring, standings: Mapping[str, Standing]) -> ComparisonResult:
     """The comparison's result: what is done is measured and compared, and the winner certified.
 
     Where runs are left to do, nothing is certified yet. Answers are cached within this comparison alone.

@@ -9,7 +9,6 @@ from typing import Any
 from ..evaluation.certify import Certificate
 from ..evaluation.comparison import Comparison, Gain
 from ..evaluation.evaluator import Scores
-from ..tasks.prompt import Prompt
 from ..traces.result import PromptContent
 from ..traces.rows import Run
 from .batch_result import spent_of
@@ -52,7 +51,7 @@ def outcome(
     failed = any(run.state == "failed" for row in rows for run in row.runs)
     best_row, best_run = _best(rows)
     best = best_run.best if best_run else None
-    seed = _content(call.task.seed_prompt)
+    seed = call.task.seed_prompt.content()
     notes = _notes(call, rows, measured.use)
     found: dict[str, Any] = {"verdict": "unchanged", "sentence": _nothing(rows), "prompt": seed}
     if left:
@@ -86,7 +85,7 @@ def unfinished(call: CompareCall, begun: Run, standings: Mapping[str, Standing])
         rows=rows,
         verdict="unfinished",
         sentence=_left(left, call),
-        prompt=_content(call.task.seed_prompt),
+        prompt=call.task.seed_prompt.content(),
         exit_code=75,
     )
 
@@ -100,7 +99,7 @@ def _same(call: CompareCall, run_id: str) -> dict[str, Any]:
         "agent": call.options.get("agent"),
         "seeds": call.seeds,
         "budget": call.budget.limits(),
-        "seed_prompt": _content(call.task.seed_prompt),
+        "seed_prompt": call.task.seed_prompt.content(),
         "compared_on": len(call.halves[0]),
         "certified_on": len(call.halves[1]),
         "command": call.command,
@@ -174,7 +173,7 @@ def _pairs(comparison: Comparison) -> list[ComparedPair]:
 
 
 def _certified(winner: Winner, best: PromptContent, seed: PromptContent) -> dict[str, Any]:
-    from ..graphs.outcome import is_unprovable, verdict_sentence
+    from ..graphs.outcome import figures, is_unprovable, verdict_sentence
 
     c = winner.certificate
     unprovable = c.verdict == "not certified" and is_unprovable(c)
@@ -182,19 +181,8 @@ def _certified(winner: Winner, best: PromptContent, seed: PromptContent) -> dict
         "verdict": c.verdict,
         "sentence": verdict_sentence(c.verdict, c, "", unprovable),
         "prompt": best if c.verdict == "improved" or unprovable else seed,
-        "gain": c.gain,
-        "low": c.low,
-        "high": c.high,
-        "p": c.p,
-        "alpha": c.alpha,
-        "seed_score": c.seed_mean,
-        "best_score": c.winner_mean,
-        "n": c.n,
-        "missing": c.missing,
-        "method": c.method,
         "test_use": winner.use,
-        "fixed": list(c.fixed),
-        "broken": list(c.broken),
+        **figures(c),
     }
 
 
@@ -240,7 +228,3 @@ def _gain(best: Scores, seed: Scores) -> float | None:
     pairs = [(score, seed.get(i)) for i, score in best.items()]
     known = [after - before for after, before in pairs if after is not None and before is not None]
     return sum(known) / len(known) if known else None
-
-
-def _content(prompt: Prompt) -> PromptContent:
-    return PromptContent(id=prompt.id, **prompt.model_dump(mode="json", include={"components", "demos", "origin"}))

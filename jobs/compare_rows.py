@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..errors import UsageError, nearest
 from ..graphs.registry import entry
 from ..graphs.strategy import DEFAULT_PRESET
-
-PEER = "peer:"
+from ..traces.rows import PEER
+from .peers import PEERS
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,9 @@ def read_rows(strategies: Iterable[str], peers: Iterable[str], preset: str = DEF
     Raises UsageError naming the option: a strategy or peer that there is not, one given twice, fewer than two rows.
     """
     rows = [_strategy(name, preset) for name in _names(strategies)]
-    known = known_peers()
     for name in _names(peers):
-        if name not in known:
-            there = f" Known: {', '.join(known)}" if known else " This installation has no peers"
-            raise UsageError(f"--peers: there is no peer '{name}'.{nearest(name, known)}{there}")
+        if name not in PEERS:
+            raise UsageError(f"--peers: there is no peer '{name}'.{nearest(name, PEERS)} Known: {', '.join(PEERS)}")
         rows.append(Row(name, peer=True))
     twice = next((row for i, row in enumerate(rows) if row in rows[:i]), None)
     if twice is not None:
@@ -54,17 +51,6 @@ def read_rows(strategies: Iterable[str], peers: Iterable[str], preset: str = DEF
             "(or --strategies random,random:faithful)"
         )
     return tuple(rows)
-
-
-def known_peers() -> Mapping[str, str]:
-    """What each peer is, in a line, by its name; none where this installation has no peers."""
-    try:
-        peers = importlib.import_module(".peers", __package__).PEERS
-    except ModuleNotFoundError as error:
-        if error.name != f"{__package__}.peers":
-            raise
-        return {}
-    return {name: str(getattr(peer, "summary", peer)) for name, peer in peers.items()}
 
 
 def _strategy(text: str, preset: str) -> Row:

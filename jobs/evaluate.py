@@ -19,7 +19,6 @@ from ..tasks.load import load_task
 from ..tasks.prompt import Prompt
 from ..tasks.task import SplitName, Task
 from ..tasks.text_metrics import normal
-from ..traces.result import PromptContent
 from ..traces.rows import Record
 from .evaluation_result import Evaluation, Failure, LabelScore
 from .measuring import Listener, Measuring, measuring
@@ -150,14 +149,13 @@ async def _summed_up(run: Measuring, task: Task, prompt: Prompt, split: str, not
     failed = sorted(((r, s) for r, s in scored if s < 1.0), key=lambda one: one[1])
     known = await run.store.answers([r.key for r, _ in scored])
     ways = dict.fromkeys(answer.decoding for answer in known.values() if answer.decoding != "text")
-    content = prompt.model_dump(mode="json", include={"components", "demos", "origin"})
     return Evaluation(
         run_id=run.run_id,
         task=task.name,
         split=split,
         target=run.evaluator.target.name,
         metric=task.metric.name,
-        prompt=PromptContent(id=prompt.id, **content),
+        prompt=prompt.content(),
         score=sum(scores) / len(scores) if scores else None,
         low=interval.low if interval else None,
         high=interval.high if interval else None,

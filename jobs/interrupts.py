@@ -13,6 +13,8 @@ from ..errors import ProviderDown, QuotaExhausted, RunInterrupted
 if TYPE_CHECKING:
     from langgraph.runtime import RunControl
 
+    from .batch import Stopping
+
 T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -35,6 +37,25 @@ def interruptible(control: RunControl, say: Callable[[str], None]) -> Iterator[N
             say("stopping at once")
             _let_go()
             task.cancel()
+
+    _listen(stop)
+    try:
+        yield
+    finally:
+        _let_go()
+
+
+@contextmanager
+def stopped_by_signals(stopping: Stopping, say: Callable[[str], None], what: str) -> Iterator[None]:
+    """While it is open, signals ask `stopping`: once, and the `what` in hand end after their step; twice, at once."""
+
+    def stop() -> None:
+        stopping()
+        say(
+            f"stopping: the {what} in hand end after their step. Again to stop at once."
+            if stopping.asked == 1
+            else "stopping at once"
+        )
 
     _listen(stop)
     try:

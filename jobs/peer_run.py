@@ -15,7 +15,6 @@ from ..tasks.load import load_task
 from ..tasks.prompt import Prompt
 from ..tasks.targets import make_target
 from ..tasks.task import Task
-from ..traces.result import PromptContent
 from .before import most_usd
 from .measuring import Listener, Measuring, measuring
 from .named_runs import known_measurement
@@ -210,8 +209,8 @@ async def _summed_up(
         agent=gateway.agent.model.name,
         agent_is_target=agent_is_target,
         seed=seed,
-        best=_content(best),
-        seed_prompt=_content(task.seed_prompt),
+        best=best.content(),
+        seed_prompt=task.seed_prompt.content(),
         best_score=best_score,
         best_n=best_n,
         seed_score=seed_score,
@@ -222,10 +221,6 @@ async def _summed_up(
         spend=run.ledger.report(),
         notes=notes,
     )
-
-
-def _content(prompt: Prompt) -> PromptContent:
-    return PromptContent(id=prompt.id, **prompt.model_dump(mode="json", include={"components", "demos", "origin"}))
 
 
 def _mean(run: Measuring, prompt: Prompt) -> tuple[float | None, int]:

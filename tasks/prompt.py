@@ -14,6 +14,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from ..seeding import digest
+from ..traces.result import PromptContent
 from .example import Example
 
 # Not in front of a second closing brace when a second opening one came before: that is the escaped form.
@@ -74,6 +75,10 @@ class Prompt(BaseModel):
     def main(self) -> str:
         """The name of the component that `system` reads."""
         return "system" if "system" in self.components else next(iter(self.components))
+
+    def content(self) -> PromptContent:
+        """It as results hold it."""
+        return PromptContent(id=self.id, **self.model_dump(mode="json", include={"components", "demos", "origin"}))
 
     def edited(
         self,
