@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from ..graphs.registry import entry, strategies, strategy
-from ..graphs.strategy import DEFAULT_PRESET, SearchOptions
+from ..graphs.strategy import DEFAULT_PRESET, Preset, SearchOptions
 from ..traces.result import SCHEMA_VERSION
 from .options import JsonOption
 from .output import add, facts, listing, plain, print_json, put
@@ -58,7 +58,8 @@ def described(name: str) -> dict[str, Any]:
         option: {"default": field.default, "takes": _takes(schema[option])}
         for option, field in made.options.model_fields.items()
     }
-    presets = {each: {"options": dict(p.options), "rules": dict(p.rules)} for each, p in made.presets.items()}
+    known = {DEFAULT_PRESET: Preset()} | dict(made.presets)
+    presets = {each: {"options": dict(p.options), "rules": dict(p.rules)} for each, p in known.items()}
     texts = dict.fromkeys(_paragraphs(o.__doc__ or "") for o in (made.options, SearchOptions))
     about = "\n\n".join([f"{name}: {entry(name).summary}.", *texts])
     return {"name": name, "about": about, "options": options, "presets": presets}
@@ -87,11 +88,11 @@ def _takes(schema: dict[str, Any]) -> str:
 def _options_table(document: dict[str, Any]) -> Any:
     presets = document["presets"]
     table = listing()
-    for heading in ("OPTION", DEFAULT_PRESET.upper(), *(each.upper() for each in presets), "TAKES"):
+    for heading in ("OPTION", *(each.upper() for each in presets), "TAKES"):
         table.add_column(heading)
     for option, known in document["options"].items():
         others = [_value(preset["options"].get(option, known["default"])) for preset in presets.values()]
-        add(table, option, _value(known["default"]), *others, known["takes"])
+        add(table, option, *others, known["takes"])
     return table
 
 
