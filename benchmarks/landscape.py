@@ -26,7 +26,7 @@ from statistics import fmean, stdev
 from typing import Any, NoReturn
 
 from sage_spo.errors import UsageError
-from sage_spo.graphs.registry import entry
+from sage_spo.graphs.registry import STRATEGIES, entry
 
 SCRIPT = Path(__file__).resolve()
 ROOT = SCRIPT.parent.parent
@@ -42,6 +42,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
 HANG_SECONDS = 5.0
 """How long a simulated time-out hangs; the server's own 30 would only make runs with faults longer."""
 PATIENCE = 5.0  # seconds that an interrupted run has to end by itself
+PAPERS = ("sage", "random", "genetic", "picked", "dual-phase")
+"""The systems of the papers, measured with both presets."""
+ROWS = [*STRATEGIES, *(f"{name}:faithful" for name in PAPERS)]
 Row = dict[str, Any]
 
 
@@ -223,7 +226,12 @@ def parser() -> OneLineParser:
     p = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     count, share = between(int, 1, 10**6), between(float, 0, 1)
     p.add_argument("--tools", default=TOOLS, help="the benchmark's folder, seen from the repository root (%(default)s)")
-    p.add_argument("--strategies", nargs="+", default=["sage", "random"], help="NAME, NAME:faithful or sage:no-code")
+    p.add_argument(
+        "--strategies",
+        nargs="+",
+        default=ROWS,
+        help="NAME, NAME:faithful or sage:no-code; default: all, and the papers' systems with both presets",
+    )
     p.add_argument("--seeds", nargs="+", type=between(int, 0, 10**6), default=list(range(10)), help="default: 0 to 9")
     p.add_argument("--budgets", nargs="+", type=count, default=[1500], help="target calls (1500)")
     p.add_argument("--agent-calls", nargs="+", type=count, help="one for each budget (100 at 1500, 250 at 4000)")

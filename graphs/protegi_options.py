@@ -15,13 +15,17 @@ class ProtegiOptions(SearchOptions):
     """Options of `protegi`; `pool` is the width of its beam, `candidates` the most successors of one step.
 
     A step expands `parents` of the beam's prompts. Each is measured on a `minibatch`; its errors go in `groups` of
-    `errors` to the agent model, which gives `gradients` for each group; for each gradient the prompt is changed `edits`
-    times, and each outcome said in other words `paraphrases` times. `own_errors`: errors come from this minibatch
-    alone, as in the paper, not from all that is known of the prompt.
+    `errors` to the agent model, which gives `gradients` for each group; for each gradient the prompt is changed
+    `edits` times, and each outcome said in other words `paraphrases` times. A successor is a `chain` of so many edits,
+    one after another, each against another group's gradient (1 in the paper: one edit changes too few answers to be
+    told from chance). `own_errors`: errors come from this minibatch alone, as in the paper, not from all that is known
+    of the prompt.
 
     Then a bandit (`select`) pulls the arms, beam and successors: `width` at once in each of `rounds`, each on
-    `sample` examples. `exploration` is the factor c of its bounds, `paired` and `likelihood` see `Pulls`. `accept`: the
-    beam's best one becomes the champion by the run's `rules` of acceptance, or by the bandit's `mean` alone.
+    `sample` examples. `exploration` is the factor c of its bounds. `paired`: the k-th pull of every arm takes the same
+    examples; without, each draws its own. `likelihood`: rewards count the probability of the right label where the
+    target scores labels. `accept`: the beam's best one becomes the champion by the run's `rules` of acceptance, or by
+    the bandit's `mean` alone.
 
     `steps`: where `parents`, `minibatch` or `rounds` is None, it is what lets the budget pay for about so many steps.
     """

@@ -21,6 +21,7 @@ from .commands_peer import peer
 from .commands_run import optimize, resume
 from .commands_runs import runs, show
 from .commands_schedule import schedule
+from .commands_strategies import show_strategies
 from .exits import ended
 
 app = typer.Typer(
@@ -55,6 +56,7 @@ def _program(
 
 for command in (optimize, resume, compare, runs, show, evaluate, preflight, batch, schedule, init, doctor):
     app.command()(command)
+app.command("strategies")(show_strategies)
 app.command(hidden=True)(peer)
 
 
