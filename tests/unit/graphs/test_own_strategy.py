@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from sage_spo.errors import StrategyError, UsageError
+from sage_spo.graphs.own_strategy import own_strategy
 from sage_spo.graphs.registry import STRATEGIES, strategies
 from sage_spo.jobs.api import optimize, resume
 from sage_spo.jobs.cli import main
@@ -75,6 +77,22 @@ def test_a_class_has_options_and_presets(installed: Installed):
     assert run(preset="long").iterations > 2
     with pytest.raises(UsageError, match=r"option 'round' of strategy own: there is no such option\. Did you mean"):
         run(options={"round": 2})
+
+
+def test_a_prompt_that_was_edited_twice_hangs_on_the_champion(installed: Installed):
+    installed("""
+        async def own(search):
+            search.attempt(0)  # looks at what was tried, and so at the parents of what was refuted
+            once = search.champion.edited(text=search.champion.system + f" Round {search.iteration}.", origin="first")
+            return [once.edited(text=once.system + " Say nothing.", origin="second")] if search.iteration < 4 else []
+    """)
+    assert run().iterations == 4
+
+
+@pytest.mark.parametrize("name", ["certify", "meta_start", "pool", "step", "a:b", "a|b", ""])
+def test_a_name_that_no_strategy_can_have_spoils_no_other(name: str):
+    with pytest.raises(UsageError, match="cannot have this name"):
+        own_strategy(name, EntryPoint(name, "json:loads", "sage_spo.strategies"))
 
 
 def test_it_stands_in_help_and_no_package_takes_a_name_of_ours(installed: Installed):
