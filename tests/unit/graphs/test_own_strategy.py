@@ -11,6 +11,7 @@ from textwrap import dedent
 import pytest
 
 from sage_spo.errors import StrategyError, UsageError
+from sage_spo.graphs.optimize import usable
 from sage_spo.graphs.own_strategy import own_strategy
 from sage_spo.graphs.registry import STRATEGIES, strategies
 from sage_spo.jobs.api import optimize, resume
@@ -93,6 +94,12 @@ def test_a_prompt_that_was_edited_twice_hangs_on_the_champion(installed: Install
 def test_a_name_that_no_strategy_can_have_spoils_no_other(name: str):
     with pytest.raises(UsageError, match="cannot have this name"):
         own_strategy(name, EntryPoint(name, "json:loads", "sage_spo.strategies"))
+
+
+@pytest.mark.parametrize("source", ["1 / 0", "from sage_spo import Strategy\nown = Strategy(lambda: 1 / 0)"])
+def test_one_that_cannot_be_built_spoils_no_other(installed: Installed, source: str):
+    installed(source)
+    assert list(usable()) == list(STRATEGIES)
 
 
 def test_it_stands_in_help_and_no_package_takes_a_name_of_ours(installed: Installed):
