@@ -100,7 +100,8 @@ async def select(session: Session, state: RunState) -> Update:
     best = list(found)[: o.pool]
     said = verdicts(state["candidates"], ids, seen, best)
     if o.accept == "mean":
-        first = best[0] if best else search.champion.id
+        # Where the budget ended before the champion was pulled, nobody has beaten it.
+        first = best[0] if search.champion.id in found else search.champion.id
         outcome = taken(session, search.champion, first, said, seen.cut, "the highest mean reward of the beam")
     else:
         better = [i for i in best if found[i] > found.get(state["champion"], 0.0)]
