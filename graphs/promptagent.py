@@ -84,8 +84,8 @@ def reward_sample(session: Session, o: PromptAgentOptions) -> tuple[Example, ...
 
 
 def tree_before(search: Search, o: PromptAgentOptions) -> Tree | None:
-    """The tree as the iterations before this one left it, read from prompts, records and verdicts of the run; None where
-    its root, what the search set out from, has no reward."""
+    """The tree as the iterations before this one left it, read from prompts, records and verdicts of the run; None
+    where its root, what the search set out from, has no reward."""
     session, root = search.session, search.start
     reward = reward_of(session, root.id, o)
     if reward is None:
@@ -151,6 +151,9 @@ def _verdicts(session: Session, state: RunState, o: PromptAgentOptions) -> list[
     for i in state["candidates"]:
         parent = reward_of(session, session.prompt(i).parents[0], o)
         value = reward_of(session, i, o)
+        if value is None and session.evaluator.records(i, "search"):
+            said.append(Verdict(i, False, "inconclusive", "too many answers on the sample are missing"))
+            continue
         if value is None:
             said.append(Verdict(i, False, "not measured", "the budget had no room for its reward"))
             continue
