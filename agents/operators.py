@@ -77,6 +77,12 @@ def sentences(text: str) -> list[str]:
     return [part for part in re.split(r"(?<=[.!?])\s+|\n+", text.strip()) if part]
 
 
+def new_sentences(prompt: Prompt, *parents: Prompt) -> list[str]:
+    """The sentences of a prompt that none of its parents says."""
+    old = {sentence for parent in parents for sentence in sentences(parent.system)}
+    return [sentence for sentence in sentences(prompt.system) if sentence not in old]
+
+
 # -- text ----------------------------------------------------------------------------------------------------
 
 ANSWER_FORMS = {

@@ -12,7 +12,7 @@ from ..agents.diagnostician import Draft
 from ..agents.directions import REFUTING, Tested
 from ..agents.edits import Edit
 from ..agents.meaning import said_before
-from ..agents.operators import sentences
+from ..agents.operators import new_sentences
 from ..agents.proposer import Direction, Proposed
 from ..agents.workspace import FAILS_BELOW, Workspace
 from ..evaluation.evaluator import paired_differences
@@ -284,8 +284,7 @@ def tried(session: Session, champion: str, iteration: int) -> list[str]:
     for decision in session.decisions_before(iteration):
         prompt = session.prompt(decision.prompt_id)
         if decision.verdict in REFUTED and prompt.parents:
-            old = set(sentences(session.prompt(prompt.parents[0]).system))
-            new = [s for s in sentences(prompt.system) if s not in old]
+            new = new_sentences(prompt, session.prompt(prompt.parents[0]))
             if len(new) <= FEW:
                 texts.update(dict.fromkeys(new))
     return [t for t in texts if t not in text][-REMEMBERED:]

@@ -10,7 +10,7 @@ from ..agents.attribution import Trial, attribute
 from ..agents.edits import Edit
 from ..agents.edits import edited as with_edits
 from ..agents.failure_cases import accuracy, failures, selected
-from ..agents.operators import sentences
+from ..agents.operators import new_sentences
 from ..agents.sentence_editor import Edited, Place, edit_sentence
 from ..agents.units import units
 from ..agents.writing import failed
@@ -144,7 +144,7 @@ async def _tries(
         ) -> Edited | None:
             index = slot * options.tries + attempt
             here = replace(search.situation(champion, search.generator("edit", index)), unseen=_unseen(search))
-            others = [session.evaluator.records(i, "search") for i in sorted(search.known)]
+            others = (session.evaluator.records(i, "search") for i in sorted(search.known))
             shown = selected(cases, options.selection, options.shown, here.rng, others)
             place = Place(parts[number], number, len(parts), options.granularity)
             asked = search.attempt(index)
@@ -160,7 +160,7 @@ async def _tries(
                 continue
             found[result.prompt.id] = result
             if result.fate == "failed":
-                banned |= dict.fromkeys(_new_texts(result.prompt, [champion]))
+                banned |= dict.fromkeys(new_sentences(result.prompt, champion))
                 again.append((slot, number))
         open_places = again
         if not open_places or options.h_f == 0:
@@ -270,15 +270,10 @@ def on_failures(session: Session, prompt_id: str, champion: str) -> float | None
 
 
 def _banned(search: Search) -> set[str]:
-    """The texts that got too few failure cases right in earlier iterations."""
+    """The sentences that got too few failure cases right in earlier iterations."""
     found: set[str] = set()
     for decision in search.session.decisions_before(search.iteration):
         if decision.reason == WORDS["failed"][1]:
             prompt = search.session.prompt(decision.prompt_id)
-            found |= set(_new_texts(prompt, [search.session.prompt(i) for i in prompt.parents]))
+            found |= set(new_sentences(prompt, *(search.session.prompt(i) for i in prompt.parents)))
     return found
-
-
-def _new_texts(prompt: Prompt, parents: Sequence[Prompt]) -> list[str]:
-    old = {text for parent in parents for text in sentences(parent.system)}
-    return [text for text in sentences(prompt.system) if text not in old]
