@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ..seeding import generator
@@ -45,6 +45,12 @@ class Panels:
     def everything(self) -> tuple[Example, ...]:
         """The whole search split."""
         return (*self.measured, *self.demo_pool)
+
+    def without(self, ids: Collection[str]) -> Panels:
+        """This division with examples that are to stand on no panel; a race comes to them last."""
+        last = tuple(e for e in self.measured if e.id in ids)
+        kept = tuple(e for e in self.measured if e.id not in ids)
+        return replace(self, measured=kept, demo_pool=(*self.demo_pool, *last))
 
     def panel(self, iteration: int) -> tuple[Example, ...]:
         """The examples that candidates of this iteration are screened on, labels alternating as far as they go."""

@@ -144,7 +144,8 @@ async def validate(session: Session, state: DualPhaseState) -> Update:
     outcome = Outcome(session.prompt(state["champion"]), [])
     if judged:
         track = edits.track(session, state["iteration"]) if "bundle" in fates else ()
-        outcome = await judge(session, {**state, "candidates": judged}, track)  # type: ignore[typeddict-item]
+        panels = edits.panels(session, state["iteration"], judged)
+        outcome = await judge(session, {**state, "candidates": judged}, track, panels)  # type: ignore[typeddict-item]
     verdicts = {verdict.prompt_id: verdict for verdict in outcome.verdicts}
     everything = [
         verdicts.get(i) or Verdict(i, False, *edits.verdict(fate), {"on_failures": on})

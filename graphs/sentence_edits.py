@@ -16,7 +16,7 @@ from ..agents.units import units
 from ..agents.writing import failed
 from ..errors import BudgetExceeded
 from ..evaluation.evaluator import Job
-from ..evaluation.panels import without_demos
+from ..evaluation.panels import Panels, without_demos
 from ..evaluation.sentence_weights import drawn
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
@@ -86,6 +86,14 @@ def track(session: Session, iteration: int) -> tuple[Example, ...]:
     seen = seen_part(session, iteration)
     order = session.generator(iteration, "track").permutation(len(session.task.search))
     return tuple(sorted((session.task.search[int(i)] for i in order), key=lambda e: e.id in seen))
+
+
+def panels(session: Session, iteration: int, judged: Sequence[str]) -> Panels:
+    """What candidates are screened on where they were to be put together and could not be: editors had seen examples of
+    this iteration's panel then."""
+    shown = {i for prompt_id in judged for i in session.prompt(prompt_id).shown}
+    screened = {e.id for e in session.panels.panel(iteration)}
+    return session.panels.without(shown) if shown & screened else session.panels
 
 
 async def measure_champion(session: Session, champion: Prompt, share: float | None) -> None:
