@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from ..agents.attribution import Trial, attribute
+from ..agents.attribution import Trial
 from ..agents.edits import Edit
 from ..agents.edits import edited as with_edits
 from ..agents.failure_cases import accuracy, failures, selected
@@ -21,6 +21,7 @@ from ..evaluation.sentence_weights import drawn
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..traces.rows import Record
+from . import bundles
 from .at_once import at_once
 from .search import Search
 from .session import Session
@@ -29,21 +30,12 @@ from .state import RunState
 if TYPE_CHECKING:
     from .dual_phase import DualPhaseOptions
 
-BLOCK = 48
-"""The champion is measured in blocks, so that what was paid is kept."""
-
-UNLIMITED = 200
-"""The champion is measured on so many examples in all where no number of target calls limits the run."""
-
 SEEN_SHARE = 0.6
 """Share of the search split that editors and the trial of edits may look at in an iteration; a bundle races on the
 rest first."""
 
 PLAYBOOK_EDITS = 8
 """So many sentences at most are edited at once where no agent model is set: each edit costs a candidate."""
-
-COSTS = 6
-"""Target calls that trying one edit of a bundle takes, about."""
 
 Fate = Literal["alone", "bundle", "joined", "idle", "unclear", "failed"]
 """How a candidate is to be judged: alone; as the bundle of edits that earned their place, or joined to it; not at all,
@@ -96,19 +88,6 @@ def panels(session: Session, iteration: int, judged: Sequence[str]) -> Panels:
     return session.panels.without(shown) if shown & screened else session.panels
 
 
-async def measure_champion(session: Session, champion: Prompt, share: float | None) -> None:
-    """Measure the champion where its failures are looked for, as far as the budget goes."""
-    examples = without_demos(session.panels.everything, champion)
-    limit = session.ledger.budget.target_calls
-    enough = len(examples) if share is None else UNLIMITED if limit is None else max(BLOCK, round(share * limit))
-    session.hold_certification(champion)
-    try:
-        for start in range(0, min(enough, len(examples)), BLOCK):
-            await session.evaluator.measure(Job(champion, examples[start : min(start + BLOCK, enough)]))
-    except BudgetExceeded:
-        pass  # what is known has to do; the validator sees whether a race can still be paid
-
-
 async def edited(
     session: Session, state: RunState, iteration: int, weights: Sequence[float], options: DualPhaseOptions
 ) -> list[One]:
@@ -116,7 +95,7 @@ async def edited(
     search = Search(session, state, iteration)
     champion = search.champion
     if session.desk is not None or options.share is None:
-        await measure_champion(session, champion, options.share)
+        await bundles.measure_champion(session, champion, options.share)
     bundling = options.together and session.desk is not None
     allowed = frozenset(e.id for e in session.task.search)
     allowed = seen_part(session, iteration) if bundling else allowed - _unseen(search)
@@ -221,21 +200,16 @@ async def _bundled(search: Search, found: Sequence[One]) -> list[One]:
     """The edits, and the bundle of those that are missed when left out; as they are where that cannot be paid."""
     session, champion, task = search.session, search.champion, search.task
     parts = [one for one in found if one.edit is not None and one.fate == "alone"]
-    rules = session.rules
-    race = 2 * (rules.block + min(rules.holdout, len(task.holdout)))
-    if len(parts) < 2 or not session.calls.room_for_new("target", len(parts) * COSTS + race):
+    if len(parts) < 2:
         return list(found)
-    seen = seen_part(session, search.iteration)
-    measured = {r.example_id for r in session.evaluator.records(champion.id, "search")} & seen
-    examples = [e for e in without_demos(task.search, champion) if e.id in measured]
     trials = [
         Trial((i, 0), one.edit, frozenset(one.prompt.shown), frozenset(one.prompt.shown))
         for i, one in enumerate(parts)
         if one.edit is not None
     ]
-    try:
-        shares = await attribute(session.evaluator, champion, trials, examples, search.generator("left out"))
-    except BudgetExceeded:
+    seen, rng = seen_part(session, search.iteration), search.generator("left out")
+    shares = await bundles.shares(session, champion, trials, rng, iteration=search.iteration, among=seen)
+    if shares is None:
         return list(found)
     fates: dict[str, One] = {}
     kept: list[One] = []
@@ -244,11 +218,6 @@ async def _bundled(search: Search, found: Sequence[One]) -> list[One]:
         on = share.fixed / share.failing if share.failing else -1.0
         fates[one.prompt.id] = replace(one, fate=fate, on_failures=on)
         kept += [fates[one.prompt.id]] * share.earned
-    session.emit(
-        "edits_tried",
-        iteration=search.iteration,
-        edits=[{"text": s.trial.edit.text, "kept": s.earned, "words": s.words} for s in shares],
-    )
     others = [fates.get(one.prompt.id, one) for one in found]
     if not kept:
         return others
