@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..seeding import shuffled
 from ..tasks.example import Example
 from ..tasks.prompt import Demo, Prompt
 from ..tasks.task import Task
@@ -235,7 +236,7 @@ def reorder_demos(s: Situation) -> Prompt | None:
     """Another order of the demos, the label predicted too often first (the last turns weigh most)."""
     if len(s.prompt.demos) < 2:
         return None
-    demos = [s.prompt.demos[int(i)] for i in s.rng.permutation(len(s.prompt.demos))]
+    demos = shuffled(s.prompt.demos, s.rng)
     excess = s.excess()
     if excess and s.rng.random() < 0.5:
         demos.sort(key=lambda demo: -excess.get(demo.output, 0.0))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from ..seeding import generator
+from ..seeding import generator, shuffled
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..tasks.task import Task
@@ -80,7 +80,7 @@ def _label(example: Example) -> str:
 
 
 def _shuffled(examples: Sequence[Example], seed: int, *path: object) -> list[Example]:
-    return [examples[int(i)] for i in generator(seed, *path).permutation(len(examples))]
+    return shuffled(examples, generator(seed, *path))
 
 
 def by_turns(items: Iterable[T], label: Callable[[T], str]) -> list[T]:

@@ -22,6 +22,7 @@ from ..evaluation.evaluator import Job
 from ..evaluation.panels import without_demos
 from ..evaluation.screening import reward
 from ..evaluation.tree_search import Expansion, Tree, grown, mean_reward
+from ..seeding import shuffled
 from ..tasks.example import Example
 from .challenge import challenge, may_challenge, race_calls, taken
 from .promptagent_children import Children
@@ -65,8 +66,7 @@ async def expand(session: Session, state: RunState) -> Update:
     way = [session.prompt(n.id) for n in tree.at.path[:-1]]
     rewarding = {e.id for e in sample}
     outside = [e for e in without_demos(session.task.search, node) if e.id not in rewarding]
-    order = search.generator("batch").permutation(len(outside))[: o.batch]
-    batch = [outside[int(i)] for i in order]
+    batch = shuffled(outside, search.generator("batch"))[: o.batch]
     with suppress(BudgetExceeded):  # `evaluate` sees whether rewards can still be paid
         await session.evaluator.measure(Job(node, batch))
     standing = set(sentences(node.system))

@@ -16,8 +16,9 @@ from ..agents.units import units
 from ..agents.writing import failed
 from ..errors import BudgetExceeded
 from ..evaluation.evaluator import Job
-from ..evaluation.panels import Panels, without_demos
+from ..evaluation.panels import Panels, shown_last, without_demos
 from ..evaluation.sentence_weights import drawn
+from ..seeding import shuffled
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..traces.rows import Record
@@ -68,16 +69,15 @@ def verdict(fate: str) -> tuple[str, str]:
 
 def seen_part(session: Session, iteration: int) -> frozenset[str]:
     """The ids of the examples that editors and the trial of edits may look at in an iteration."""
-    order = session.generator(iteration, "seen").permutation(len(session.task.search))
-    most = round(SEEN_SHARE * len(order))
-    return frozenset(session.task.search[int(i)].id for i in order[:most])
+    order = shuffled(session.task.search, session.generator(iteration, "seen"))
+    return frozenset(e.id for e in order[: round(SEEN_SHARE * len(order))])
 
 
 def track(session: Session, iteration: int) -> tuple[Example, ...]:
     """What a bundle races on, in this order: what nobody looked at, then the rest."""
     seen = seen_part(session, iteration)
-    order = session.generator(iteration, "track").permutation(len(session.task.search))
-    return tuple(sorted((session.task.search[int(i)] for i in order), key=lambda e: e.id in seen))
+    order = shuffled(session.task.search, session.generator(iteration, "track"))
+    return tuple(sorted(order, key=lambda e: e.id in seen))
 
 
 def panels(session: Session, iteration: int, judged: Sequence[str]) -> Panels:
@@ -177,14 +177,13 @@ async def _tested(
         found.append(One(one.prompt, number, edit=Edit(operation="replace", old=old, text=new) if known else None))
     if options.h_f == 0 or not cases:
         return found
-    order = search.generator("cases").permutation(len(cases))
+    order = shuffled([search.task.example(case.example_id) for case in cases], search.generator("cases"))
     jobs: dict[int, Job] = {}
     for i, one in enumerate(found):
         if one is not None:
             # Those that its writer was shown come last: they flatter it.
-            chosen = [search.task.example(cases[int(k)].example_id) for k in order]
-            chosen.sort(key=lambda e, shown=one.prompt.shown: e.id in shown)
-            jobs[i] = Job(one.prompt, without_demos(tuple(chosen[: options.cases]), champion, one.prompt))
+            chosen = shown_last(tuple(order), one.prompt)[: options.cases]
+            jobs[i] = Job(one.prompt, without_demos(chosen, champion, one.prompt))
     try:
         fitting = await session.evaluator.measure(*jobs.values())
     except BudgetExceeded:
