@@ -34,6 +34,9 @@ NAME = re.compile(r"[A-Za-z][\w-]*")
 NODES = ("prepare", "preflight", "meta_start", "certify", "publish")
 """A strategy is a node of the whole graph, among these."""
 
+MOST = 256
+"""So many prompts can be proposed in one iteration: their ids stand in the run's state."""
+
 LOOK_SECONDS = 0.2
 """How often it is looked whether a strategy goes on."""
 
@@ -99,6 +102,8 @@ def _fit(where: str, children: Sequence[Prompt], search: Search) -> list[Prompt]
             kept.setdefault(child.id, child)
     if lost and not kept:
         raise StrategyError(f"{where} returned no prompt that can be used: {lost[0]}")
+    if len(kept) > MOST:
+        raise StrategyError(f"{where} returned {len(kept)} prompts; at most {MOST} can be measured in one iteration")
     # What it was made from may never have been proposed: such a parent has no text that anybody could look up.
     there = search.known | set(kept)
     return [

@@ -45,11 +45,12 @@ class PickedOptions(SearchOptions):
     """Options of `picked`; the sources of the defaults stand in ALGORITHMS section 2.
 
     Each step runs the champion on `minibatch` examples and shows at most `errors` of its errors to an agent at a time,
-    for `candidates` (Q) revisions. `verification` is the size of the fresh minibatch whose hard examples a revision is
-    verified on. `accumulate`: the changes of the Q revisions are put together and verified as one.
+    for `candidates` (Q) revisions. `verification` is the size of the fresh minibatch whose hard examples a revision
+    is verified on; both sizes are at most half of the search split. `accumulate`: the changes of the Q revisions
+    are put together and verified as one.
 
     `gate`: what a revision gains must outweigh what it breaks of the preserved examples, `penalty` (λ0) times in the
-    first step and `penalty_growth` (λ1) more in each further one; without it only the gain counts, and preserved
+    first iteration and `penalty_growth` (λ1) more in each further one; without it only the gain counts, and preserved
     examples are not measured. Preserved are the task's `preserve`, else those of the holdout that the seed prompt gets
     right (`preserve` = seed) or that any champion did (growing). `fresh`: gain and regress are measured by draws that
     picked nothing, and the gain must be likely; without, the published rule on the draws that picked the sets.

@@ -133,6 +133,10 @@ def test_what_is_no_strategy_is_refused_before_anything_is_stored(
         ("raise KeyError('x')", r"raised KeyError: 'x' \(own_\d+\.py, line 4\)"),
         ("return None", "returned nothing, not a list of prompts"),
         ("return 'Be better.'", "returned a value of type str, not a list"),
+        (
+            "return [search.champion.edited(text=f'{search.champion.system} {i}', origin='own') for i in range(257)]",
+            "returned 257 prompts; at most 256",
+        ),
         ("return ['Be better.']", "returned a value of type str among its prompts"),
         ("return [search.champion.edited(text='Be better.', origin='own')]", r"placeholder \{labels\} is missing"),
     ],
