@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 
 def digest(*parts: object) -> str:
@@ -19,3 +23,8 @@ def digest(*parts: object) -> str:
 def generator(seed: int, *path: object) -> np.random.Generator:
     """A generator of its own for (seed, iteration, role, index …): the same path gives the same draws."""
     return np.random.default_rng(int(digest(seed, *path), 16))
+
+
+def shuffled(items: Sequence[T], rng: np.random.Generator) -> list[T]:
+    """The items in an order drawn at random."""
+    return [items[int(i)] for i in rng.permutation(len(items))]

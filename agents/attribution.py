@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..evaluation.evaluator import Evaluator, Job
+from ..seeding import shuffled
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from .edits import Edit, edited
@@ -83,7 +84,7 @@ async def attribute(
     demos = {i for trial in trials for i in trial.edit.demo_ids}
     examples = [e for e in examples if e.id not in demos]
     known = evaluator.scores(champion.id, examples)
-    order = [examples[int(i)] for i in rng.permutation(len(examples))]
+    order = shuffled(examples, rng)
     failing = [e for e in order if known.get(e.id) is not None and (known[e.id] or 0.0) < FAILS_BELOW]
     about = [_about(trial, failing, evaluator.task.labels) for trial in trials]
     together = edited(evaluator.task, champion, [t.edit for t in trials], "all edits")

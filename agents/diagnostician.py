@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ..errors import BudgetExceeded
 from ..evaluation.hypotheses import Support
 from ..evaluation.panels import by_turns
+from ..seeding import shuffled
 from ..traces.rows import Record
 from .ask import AgentDesk, fence, fenced, prompt_text
 from .workspace import Workspace
@@ -259,7 +260,7 @@ def _known(ids: Sequence[str], workspace: Workspace) -> tuple[str, ...]:
 def _sample(workspace: Workspace, brief: Brief, rng: np.random.Generator) -> list[Record]:
     """Failures to show: drawn at random, one of each right answer before a second one of any."""
     pool = [r for r in workspace.failures() if r.example_id not in brief.unseen]
-    order = [pool[int(i)] for i in rng.permutation(len(pool))]
+    order = shuffled(pool, rng)
     return by_turns(order, lambda r: workspace.task.example(r.example_id).label)[:FAILURES_SHOWN]
 
 

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Collection
 
+from ..seeding import shuffled
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from .operators import MAX_DEMOS, Operator, Situation, answer_form, demo_of, fresh_demos, predicted_label
@@ -74,7 +75,7 @@ def directed_operators(matched: Collection[str], group: str) -> dict[Operator, f
         fresh = fresh_demos(s)
         if fresh is None or not pool or s.prompt.demos:
             return None
-        chosen = [pool[int(i)] for i in s.rng.permutation(len(pool))[: 1 + int(s.rng.integers(2))]]
+        chosen = shuffled(pool, s.rng)[: 1 + int(s.rng.integers(2))]
         last = [demo_of(e) for e in chosen]
         ids = {demo.example_id for demo in last}
         others = [d for d in fresh.demos if d.example_id not in ids]

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from ..sandbox.text import clean
+from ..seeding import shuffled
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..tasks.task import Task
@@ -84,7 +85,7 @@ def with_demos(edit: Edit, task: Task, pool: Sequence[Example], rng: np.random.G
     """
     if edit.operation != "demos":
         return edit.model_copy(update={"demo_ids": ()})
-    order = [pool[int(i)] for i in rng.permutation(len(pool))]
+    order = shuffled(pool, rng)
     wanted = [predicted_label(part, task.labels) for part in edit.text.split(",")] if task.labels else []
     chosen: list[Example] = []
     for label in [label for label in wanted if label][:MAX_DEMOS]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from ..seeding import shuffled
 from ..traces.rows import Record
 from .writing import failed
 
@@ -33,7 +34,7 @@ def selected(
     """
     if how == "none":
         return []
-    order = [cases[int(i)] for i in rng.permutation(len(cases))]
+    order = shuffled(cases, rng)
     if how == "all":
         return order
     if how == "newest":

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
+from ..seeding import shuffled
 from ..tasks.prompt import Prompt
 from . import playbook
 from .ask import fenced, prompt_text
@@ -54,7 +55,7 @@ def shortened(history: Sequence[Scored]) -> list[Scored]:
 async def _asked(best: Situation, history: Sequence[Scored], attempt: Attempt, temperature: float) -> Prompt | None:
     task = best.task
     pool = [e for e in best.demo_pool if e.id not in best.unseen]
-    examples = [pool[int(i)] for i in best.rng.permutation(len(pool))[:EXAMPLES_SHOWN]]
+    examples = shuffled(pool, best.rng)[:EXAMPLES_SHOWN]
     seen = [e.id for e in examples]
     message = prompt_text(
         "history",

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..seeding import shuffled
 from ..tasks.example import Example
 from ..tasks.prompt import Demo, Prompt
 from ..tasks.task import Task
@@ -75,6 +76,12 @@ def demo_of(example: Example) -> Demo:
 def sentences(text: str) -> list[str]:
     """The sentences of a text; headings and list items are sentences of their own."""
     return [part for part in re.split(r"(?<=[.!?])\s+|\n+", text.strip()) if part]
+
+
+def new_sentences(prompt: Prompt, *parents: Prompt) -> list[str]:
+    """The sentences of a prompt that none of its parents says."""
+    old = {sentence for parent in parents for sentence in sentences(parent.system)}
+    return [sentence for sentence in sentences(prompt.system) if sentence not in old]
 
 
 # -- text ----------------------------------------------------------------------------------------------------
@@ -229,7 +236,7 @@ def reorder_demos(s: Situation) -> Prompt | None:
     """Another order of the demos, the label predicted too often first (the last turns weigh most)."""
     if len(s.prompt.demos) < 2:
         return None
-    demos = [s.prompt.demos[int(i)] for i in s.rng.permutation(len(s.prompt.demos))]
+    demos = shuffled(s.prompt.demos, s.rng)
     excess = s.excess()
     if excess and s.rng.random() < 0.5:
         demos.sort(key=lambda demo: -excess.get(demo.output, 0.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..evaluation.panels import by_turns
 from ..sandbox.text import clean
+from ..seeding import shuffled
 from ..tasks.example import Example
 from .ask import fenced
 from .operators import Situation
@@ -24,7 +25,7 @@ def right_pairs(s: Situation, most: int) -> list[Pair]:
     """
     right = {r.example_id: r.output for r in s.records if r.repeat == 0 and r.score is not None and not failed(r)}
     showable = [e for e in s.task.search if e.id not in s.unseen]
-    order = by_turns((showable[int(i)] for i in s.rng.permutation(len(showable))), lambda e: e.label)
+    order = by_turns(shuffled(showable, s.rng), lambda e: e.label)
     order.sort(key=lambda e: 0 if _reasoning(e) else 1 if e.id in right else 2)
     return [(e, _output(e, right.get(e.id, ""))) for e in order[:most]]
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import BudgetExceeded
 from ..evaluation.hypotheses import Support
+from ..seeding import shuffled
 from ..tasks.prompt import placeholders
 from .ask import LOCKED_SHOWN, AgentDesk, fence, fenced, prompt_text
 from .diagnostician import shown_failure
@@ -67,7 +68,7 @@ async def propose(
     task, text = workspace.task, workspace.champion.system
     candidates = [r for r in workspace.failures() if r.example_id not in unseen]
     about = [r for r in candidates if r.example_id in direction.matched] if direction.matched else candidates
-    sample = [about[int(i)] for i in rng.permutation(len(about))[:MATCHED_SHOWN]]
+    sample = shuffled(about, rng)[:MATCHED_SHOWN]
     shown = tuple(r.example_id for r in sample)
     message = prompt_text(
         "propose",

@@ -52,7 +52,7 @@ class Edited:
 async def edit_sentence(
     s: Situation, place: Place, failures: Sequence[Record], attempt: Attempt, banned: Collection[str] = ()
 ) -> Edited | None:
-    """The situation's prompt with one unit changed, of an id that is not known and with no `banned` text.
+    """The situation's prompt with one unit changed, of an id that is not known, that says more than `banned` sentences.
 
     Asks the agent model where there is one, and shows it the `failures`. Otherwise, or where its reply is of no use,
     the playbook changes the unit. None where nothing new came.
@@ -62,7 +62,7 @@ async def edit_sentence(
 
         async def asked() -> Prompt | None:
             found = await _asked(s, place, failures, attempt)
-            if found is None or found.text in banned:
+            if found is None or says_only(found.prompt, s.prompt, banned):
                 return None
             made.append(found)
             return found.prompt
@@ -111,6 +111,12 @@ def edited_unit(
     return None if child is None else Edited(child, operation, said)
 
 
+def says_only(prompt: Prompt, parent: Prompt, banned: Collection[str]) -> bool:
+    """Whether all that a prompt says and its parent did not is banned."""
+    new = op.new_sentences(prompt, parent)
+    return bool(new) and all(sentence in banned for sentence in new)
+
+
 # -- without an agent model ----------------------------------------------------------------------------------
 
 
@@ -122,8 +128,9 @@ def from_playbook(
     changed instead now and then, and where the unit gives nothing new."""
     for _ in range(playbook.DRAWS):
         found = _drawn(s, place, DEMOS if demos else 0.0)
-        if found is not None and found.prompt.id not in known and found.text not in banned:
-            return found
+        if found is None or found.prompt.id in known or says_only(found.prompt, s.prompt, banned):
+            continue
+        return found
     child = playbook.edit(s, known, playbook.demo_edits(s.prompt)) if demos else None
     return None if child is None else Edited(child, "demos", "")
 

@@ -277,7 +277,8 @@ class Validator:
         if not differences:
             return False
         if self.rules.accept == "threshold":
-            known = [r.score for r in self.evaluator.records(champion.id) if r.repeat == 0 and r.score is not None]
+            records = self.evaluator.records(champion.id, "search")  # the paper's V
+            known = [r.score for r in records if r.repeat == 0 and r.score is not None]
             gain = sum(differences) / len(differences)
             return passes_threshold(sum(known) / len(known), gain, self.rules.least_gain)
         if self.rules.accept == "argmax":

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..sandbox.text import clean
+from ..seeding import shuffled
 from ..tasks.prompt import Prompt, placeholders
 from ..tasks.task import Task
 from ..traces.rows import Record
@@ -24,7 +25,7 @@ def failed(record: Record) -> bool:
 def sample(s: Situation, most: int) -> list[Record]:
     """At most so many of the prompt's errors, drawn at random; none that its child will be screened on."""
     showable = [r for r in s.records if r.repeat == 0 and failed(r) and r.example_id not in s.unseen]
-    return [showable[int(i)] for i in s.rng.permutation(len(showable))[:most]]
+    return shuffled(showable, s.rng)[:most]
 
 
 def shown(task: Task, record: Record) -> dict[str, str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from ..seeding import generator
+from ..seeding import generator, shuffled
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..tasks.task import Task
@@ -46,6 +46,12 @@ class Panels:
         """The whole search split."""
         return (*self.measured, *self.demo_pool)
 
+    def without(self, ids: Collection[str]) -> Panels:
+        """This division with examples that are to stand on no panel; a race comes to them last."""
+        last = tuple(e for e in self.measured if e.id in ids)
+        kept = tuple(e for e in self.measured if e.id not in ids)
+        return replace(self, measured=kept, demo_pool=(*self.demo_pool, *last))
+
     def panel(self, iteration: int) -> tuple[Example, ...]:
         """The examples that candidates of this iteration are screened on, labels alternating as far as they go."""
         order = _shuffled(self.measured, self.seed, "panel", iteration)
@@ -74,7 +80,7 @@ def _label(example: Example) -> str:
 
 
 def _shuffled(examples: Sequence[Example], seed: int, *path: object) -> list[Example]:
-    return [examples[int(i)] for i in generator(seed, *path).permutation(len(examples))]
+    return shuffled(examples, generator(seed, *path))
 
 
 def by_turns(items: Iterable[T], label: Callable[[T], str]) -> list[T]:

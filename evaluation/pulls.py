@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import BudgetExceeded
+from ..seeding import shuffled
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from .evaluator import Evaluator, Job
@@ -55,7 +56,7 @@ class Pulls:
         done = self._done[arm] = self._done.get(arm, -1) + 1
         if self.paired:
             return list(self.examples[done * self.sample : (done + 1) * self.sample])
-        return [self.examples[int(i)] for i in self.rng.permutation(len(self.examples))[: self.sample]]
+        return shuffled(self.examples, self.rng)[: self.sample]
 
     def _rewards(self, job: Job) -> list[float]:
         wanted = {e.id for e in job.examples}

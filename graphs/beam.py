@@ -10,6 +10,7 @@ from ..evaluation.panels import shown_last, without_demos
 from ..evaluation.pulls import Pulls
 from ..evaluation.screening import reward
 from ..evaluation.shrinkage import shrunken_estimates
+from ..seeding import shuffled
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from .challenge import race_calls
@@ -51,7 +52,7 @@ async def pulled(search: Search, ids: Sequence[str], o: ProtegiOptions) -> Arms:
 def _examples(search: Search, prompts: Sequence[Prompt]) -> tuple[Example, ...]:
     """The search split in this iteration's order: first what demos are not taken from and no writer was shown."""
     rng, panels = search.generator("bandit order"), search.session.panels
-    order = [part[int(i)] for part in (panels.measured, panels.demo_pool) for i in rng.permutation(len(part))]
+    order = [e for part in (panels.measured, panels.demo_pool) for e in shuffled(part, rng)]
     return shown_last(without_demos(tuple(order), *prompts), *prompts)
 
 

@@ -12,11 +12,12 @@ from ..agents.diagnostician import Draft
 from ..agents.directions import REFUTING, Tested
 from ..agents.edits import Edit
 from ..agents.meaning import said_before
-from ..agents.operators import sentences
+from ..agents.operators import new_sentences
 from ..agents.proposer import Direction, Proposed
 from ..agents.workspace import FAILS_BELOW, Workspace
 from ..evaluation.evaluator import paired_differences
 from ..evaluation.hypotheses import Support, coin, difference_in_differences
+from ..seeding import shuffled
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..traces.rows import CodeRun, Hypothesis
@@ -264,8 +265,7 @@ def track(session: Session, state: RunState) -> tuple[Example, ...]:
     iteration = state["iteration"]
     kept_back = confirmation_half(session, state)
     about = {i for h in session.hypotheses_of(iteration) if h.support.get("earned") for i in h.matched}
-    order = session.generator(iteration, "track").permutation(len(session.task.search))
-    examples = [session.task.search[int(i)] for i in order]
+    examples = shuffled(session.task.search, session.generator(iteration, "track"))
     fresh = [e for e in examples if e.id in kept_back]
     inside, outside = [e for e in fresh if e.id in about], [e for e in fresh if e.id not in about]
     turns = [e for pair in zip_longest(inside, outside) for e in pair if e is not None]
@@ -284,8 +284,7 @@ def tried(session: Session, champion: str, iteration: int) -> list[str]:
     for decision in session.decisions_before(iteration):
         prompt = session.prompt(decision.prompt_id)
         if decision.verdict in REFUTED and prompt.parents:
-            old = set(sentences(session.prompt(prompt.parents[0]).system))
-            new = [s for s in sentences(prompt.system) if s not in old]
+            new = new_sentences(prompt, session.prompt(prompt.parents[0]))
             if len(new) <= FEW:
                 texts.update(dict.fromkeys(new))
     return [t for t in texts if t not in text][-REMEMBERED:]

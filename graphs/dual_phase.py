@@ -35,12 +35,13 @@ class DualPhaseOptions(SearchOptions):
     Phase 2: `candidates` units are edited per iteration (at most 8 where no agent model is set), each a word,
     phrase, sentence or the whole (`granularity`).
     The editor is shown at most `shown` failure cases, chosen by `selection` (random; newest; frequent: those that most
-    prompts fail; all; none: failures play no part in its request). An edit is dropped, and its text banned, where it
-    gets less than `h_f` of the failure cases right, of which at most `cases` are measured; another one is asked for,
-    up to `tries` in all (`h_f` = 0: it is not tested). `together`: what is edited at once is put into one candidate,
-    without the edits that are not missed; it takes an agent model. Weights grow by `mu` times r = `a` · accuracy +
-    (1 - a) · accuracy on failure cases. Before an iteration the champion is measured on a `share` of the budget's
-    target calls (none: on all of the search split). The threshold h_v is the rule `least_gain`.
+    prompts fail; all, without a limit; none: failures play no part in its request). An edit is dropped, and its
+    text banned, where it gets less than `h_f` of the failure cases right, of which at most `cases` are measured;
+    another one is asked for, up to `tries` in all (`h_f` = 0: it is not tested). `together`: what is edited at once
+    is put into one candidate, without the edits that are not missed; it takes an agent model. Weights grow by `mu`
+    times r = `a` · accuracy + (1 - a) · accuracy on failure cases. Before an iteration the champion is measured on
+    a `share` of the budget's target calls, where an agent model is set (None: on all of the search split, in any
+    case). The threshold h_v is the rule `least_gain`.
     """
 
     candidates: int = Field(default=20, ge=1, le=32)
@@ -144,7 +145,8 @@ async def validate(session: Session, state: DualPhaseState) -> Update:
     outcome = Outcome(session.prompt(state["champion"]), [])
     if judged:
         track = edits.track(session, state["iteration"]) if "bundle" in fates else ()
-        outcome = await judge(session, {**state, "candidates": judged}, track)  # type: ignore[typeddict-item]
+        panels = edits.panels(session, state["iteration"], judged)
+        outcome = await judge(session, {**state, "candidates": judged}, track, panels)  # type: ignore[typeddict-item]
     verdicts = {verdict.prompt_id: verdict for verdict in outcome.verdicts}
     everything = [
         verdicts.get(i) or Verdict(i, False, *edits.verdict(fate), {"on_failures": on})

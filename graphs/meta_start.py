@@ -50,5 +50,5 @@ def _pool(session: Session, settled: Update, verdict: Verdict) -> list[str]:
 def refuted(verdict: Verdict) -> bool:
     """Whether the evidence speaks against a candidate, and not only too little for it."""
     if verdict.outcome == "not better":
-        return verdict.stats.get("race", {}).get("better", 0.0) < LEAN
+        return verdict.stats.get("race", {}).get("better", 1.0) < LEAN  # none where no example was left to compare on
     return verdict.outcome in ("screened out", "breaks too much")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
-from ..errors import BudgetExceeded, BudgetTooSmall, ModelError, UsageError
+from ..errors import BudgetExceeded, BudgetTooSmall, ModelError
 from ..evaluation.certify import Certificate, certify
 from ..evaluation.evaluator import Job
 from ..evaluation.preflight import take_first_look
@@ -28,7 +28,7 @@ RECURSION_LIMIT = 100_000
 def build(checkpointer: Any = None, only: str | None = None) -> Graph:
     """The whole graph, every registered strategy a subgraph of it, or `only` the one of that name."""
     form = TaskInput if only else OptimizeInput
-    offered = {name: strategy(name).build() for name in ([only] if only else usable())}
+    offered = {only: strategy(only).build()} if only else usable()
     builder = StateGraph(RunState, context_schema=Context, input_schema=form, output_schema=OptimizeOutput)
 
     async def begin(state: RunState, runtime: Runtime[Context]) -> Update:
@@ -53,17 +53,17 @@ def build(checkpointer: Any = None, only: str | None = None) -> Graph:
     )
 
 
-def usable() -> list[str]:
-    """The installed strategies; a user's own that cannot be imported is left out, and refused where it is asked for."""
-    return [name for name, found in strategies().items() if found.point is None or _imports(name)]
-
-
-def _imports(name: str) -> bool:
-    try:
-        strategy(name)
-    except UsageError:
-        return False
-    return True
+def usable() -> dict[str, Graph]:
+    """The subgraphs of the installed strategies; a user's own that cannot be imported or built is left out, and refused
+    where it is asked for."""
+    found: dict[str, Graph] = {}
+    for name, known in strategies().items():
+        try:
+            found[name] = strategy(name).build()
+        except Exception:  # somebody else's module may fail in any way
+            if known.point is None:
+                raise
+    return found
 
 
 def _after_prepare(state: RunState) -> Literal["preflight", "publish"]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,7 +27,15 @@ from ..settings import settings as installation
 from ..tasks.prompt import Prompt
 from .search import Search
 from .search_loop import build_loop
+from .state import RunState
 from .strategy import SearchOptions, Strategy
+
+NAME = re.compile(r"[A-Za-z][\w-]*")
+NODES = ("prepare", "preflight", "meta_start", "certify", "publish")
+"""A strategy is a node of the whole graph, among these."""
+
+MOST = 256
+"""So many prompts can be proposed in one iteration: their ids stand in the run's state."""
 
 LOOK_SECONDS = 0.2
 """How often it is looked whether a strategy goes on."""
@@ -35,6 +44,11 @@ LOOK_SECONDS = 0.2
 def own_strategy(name: str, point: EntryPoint) -> Strategy:
     """The strategy that the entry point names. Raises UsageError where it cannot be imported or is none."""
     where = f"strategy '{name}' ({point.value})"
+    if not NAME.fullmatch(name) or name in NODES or name in RunState.__annotations__:
+        raise UsageError(
+            f"{where}: a strategy cannot have this name; take letters, digits, - and _, and another name than that of "
+            "a step or a field of every run"
+        )
     try:
         found = point.load()
         made = found() if inspect.isclass(found) else found
@@ -88,7 +102,14 @@ def _fit(where: str, children: Sequence[Prompt], search: Search) -> list[Prompt]
             kept.setdefault(child.id, child)
     if lost and not kept:
         raise StrategyError(f"{where} returned no prompt that can be used: {lost[0]}")
-    return list(kept.values())
+    if len(kept) > MOST:
+        raise StrategyError(f"{where} returned {len(kept)} prompts; at most {MOST} can be measured in one iteration")
+    # What it was made from may never have been proposed: such a parent has no text that anybody could look up.
+    there = search.known | set(kept)
+    return [
+        child if there.issuperset(child.parents) else child.model_copy(update={"parents": (search.champion.id,)})
+        for child in kept.values()
+    ]
 
 
 async def _watched(where: str, propose: Callable[[Search], Any], search: Search) -> Any:

@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
 
-import numpy as np
 from langgraph.graph import END, START, StateGraph
 from pydantic import Field
 
@@ -28,6 +27,7 @@ from ..evaluation.evaluator import Job
 from ..evaluation.minibatches import minibatch
 from ..evaluation.panels import without_demos
 from ..evaluation.regularised import FIRST_PENALTY, PENALTY_GROWTH, penalty
+from ..seeding import shuffled
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..traces.rows import Record
@@ -45,11 +45,12 @@ class PickedOptions(SearchOptions):
     """Options of `picked`; the sources of the defaults stand in ALGORITHMS section 2.
 
     Each step runs the champion on `minibatch` examples and shows at most `errors` of its errors to an agent at a time,
-    for `candidates` (Q) revisions. `verification` is the size of the fresh minibatch whose hard examples a revision is
-    verified on. `accumulate`: the changes of the Q revisions are put together and verified as one.
+    for `candidates` (Q) revisions. `verification` is the size of the fresh minibatch whose hard examples a revision
+    is verified on; both sizes are at most half of the search split. `accumulate`: the changes of the Q revisions
+    are put together and verified as one.
 
     `gate`: what a revision gains must outweigh what it breaks of the preserved examples, `penalty` (λ0) times in the
-    first step and `penalty_growth` (λ1) more in each further one; without it only the gain counts, and preserved
+    first iteration and `penalty_growth` (λ1) more in each further one; without it only the gain counts, and preserved
     examples are not measured. Preserved are the task's `preserve`, else those of the holdout that the seed prompt gets
     right (`preserve` = seed) or that any champion did (growing). `fresh`: gain and regress are measured by draws that
     picked nothing, and the gain must be likely; without, the published rule on the draws that picked the sets.
@@ -134,7 +135,7 @@ async def gradient(session: Session, state: PickedState) -> Update:
         seen = [r for r in seen if failed(r)]
     rng = search.generator("gradient")
     most = options.errors * min(2, options.candidates)  # where several reasons are asked for, they need more to go by
-    reasons, shown, first = [], _sample(seen, most, rng), search.attempt(0)
+    reasons, shown, first = [], shuffled(seen, rng)[:most], search.attempt(0)
     if can_be_written(champion, first):
         here = replace(search.situation(champion, rng), records=seen)
         with suppress(BudgetExceeded):
@@ -143,7 +144,7 @@ async def gradient(session: Session, state: PickedState) -> Update:
     async def one(index: int) -> Prompt | None:
         rng, attempt = search.generator("descend", index), replace(search.attempt(index), tried=())
         here = replace(search.situation(champion, rng), records=seen)
-        errors = shown if options.candidates == 1 else _sample(seen, options.errors, rng)
+        errors = shown if options.candidates == 1 else shuffled(seen, rng)[: options.errors]
         return await descend(here, reasons[index % len(reasons)], errors, attempt)
 
     revisions = [c for c in await search.each(one) if c is not None] if reasons else []
@@ -231,17 +232,13 @@ async def _preserved(session: Session, state: PickedState, verifier: Verifier) -
 
 def _batch(session: Session, champion: Prompt, start: int, size: int) -> tuple[Example, ...]:
     examples = session.task.search
-    order = [examples[int(i)] for i in session.generator("minibatches").permutation(len(examples))]
+    order = shuffled(examples, session.generator("minibatches"))
     return without_demos(minibatch(order, start, size), champion)
 
 
 def _records(session: Session, prompt: Prompt, batch: Sequence[Example]) -> list[Record]:
     ids = {e.id for e in batch}
     return [r for r in session.evaluator.records(prompt.id, "search") if r.example_id in ids and r.repeat == 0]
-
-
-def _sample(records: Sequence[Record], most: int, rng: np.random.Generator) -> list[Record]:
-    return [records[int(i)] for i in rng.permutation(len(records))[:most]]
 
 
 STRATEGY = Strategy(

@@ -14,6 +14,7 @@ from typing import Literal
 
 from langgraph.graph import END, START, StateGraph
 
+from ..agents.meta_instruction import ORIGIN as META
 from ..agents.operators import sentences
 from ..agents.validator import Verdict
 from ..errors import BudgetExceeded
@@ -21,6 +22,7 @@ from ..evaluation.evaluator import Job
 from ..evaluation.panels import without_demos
 from ..evaluation.screening import reward
 from ..evaluation.tree_search import Expansion, Tree, grown, mean_reward
+from ..seeding import shuffled
 from ..tasks.example import Example
 from .challenge import challenge, may_challenge, race_calls, taken
 from .promptagent_children import Children
@@ -54,15 +56,17 @@ async def expand(session: Session, state: RunState) -> Update:
     session.hold_certification(search.champion)
     sample = reward_sample(session, o)
     with suppress(BudgetExceeded):
-        await session.evaluator.measure(Job(search.seed_prompt, sample))
-    tree = tree_before(session, state, search.iteration, o)
+        await session.evaluator.measure(Job(search.start, sample))
+    tree = tree_before(search, o)
+    if tree is None:
+        return {**proposed(session, state, search.iteration, []), "stop": "the root of the tree could not be rewarded"}
     if tree.at is None:
         return {**proposed(session, state, search.iteration, []), "stop": "every end of the tree was reached"}
     node = session.prompt(tree.at.id)
     way = [session.prompt(n.id) for n in tree.at.path[:-1]]
-    outside = [e for e in without_demos(session.task.search, node) if e not in sample]
-    order = search.generator("batch").permutation(len(outside))[: o.batch]
-    batch = [outside[int(i)] for i in order]
+    rewarding = {e.id for e in sample}
+    outside = [e for e in without_demos(session.task.search, node) if e.id not in rewarding]
+    batch = shuffled(outside, search.generator("batch"))[: o.batch]
     with suppress(BudgetExceeded):  # `evaluate` sees whether rewards can still be paid
         await session.evaluator.measure(Job(node, batch))
     standing = set(sentences(node.system))
@@ -79,17 +83,22 @@ def reward_sample(session: Session, o: PromptAgentOptions) -> tuple[Example, ...
     return without_demos(session.panels.measured, session.task.seed_prompt)[: o.sample]
 
 
-def tree_before(session: Session, state: RunState, iteration: int, o: PromptAgentOptions) -> Tree:
-    """The tree as the iterations before this one left it, read from prompts, records and verdicts of the run."""
+def tree_before(search: Search, o: PromptAgentOptions) -> Tree | None:
+    """The tree as the iterations before this one left it, read from prompts, records and verdicts of the run; None
+    where its root, what the search set out from, has no reward."""
+    session, root = search.session, search.start
+    reward = reward_of(session, root.id, o)
+    if reward is None:
+        return None
     expansions: list[Expansion] = []
-    for number in range(1, iteration):
+    for number in range(1, search.iteration):
         known = session.known_before(number)
-        made = [d.prompt_id for d in session.decisions_of(number) if d.prompt_id not in known]
-        rewards = {i: value for i in made if (value := reward_of(session, i, o)) is not None}
+        made = [session.prompt(d.prompt_id) for d in session.decisions_of(number) if d.prompt_id not in known]
+        made = [prompt for prompt in made if prompt.origin != META]  # judged before the tree began
+        rewards = {p.id: value for p in made if (value := reward_of(session, p.id, o)) is not None}
         if made:
-            expansions.append(Expansion(session.prompt(made[0]).parents[0], rewards))
-    root = state["seed_prompt"]
-    return grown(root, reward_of(session, root, o) or 0.0, expansions, o.rules)
+            expansions.append(Expansion(made[0].parents[0], rewards))
+    return grown(root.id, reward, expansions, o.rules)
 
 
 def reward_of(session: Session, prompt_id: str, o: PromptAgentOptions) -> float | None:
@@ -117,7 +126,7 @@ async def evaluate(session: Session, state: RunState) -> Update:
     known = session.known_before(state["iteration"] + 1)
     values = {i: value for i in sorted(known) if (value := reward_of(session, i, o)) is not None}
     if o.accept == "mean":
-        best = _grown_with(session, state, o).best().id
+        best = _best_with(session, state, o) or champion.id
         outcome = taken(session, champion, best, list(said.values()), cut, "the best node of the best path")
     else:
         better = [i for i in values if values[i] > values.get(champion.id, 0.0)]
@@ -126,12 +135,14 @@ async def evaluate(session: Session, state: RunState) -> Update:
     return settle(session, state, outcome)
 
 
-def _grown_with(session: Session, state: RunState, o: PromptAgentOptions) -> Tree:
-    """The tree with the expansion of this iteration."""
-    tree = tree_before(session, state, state["iteration"], o)
+def _best_with(session: Session, state: RunState, o: PromptAgentOptions) -> str | None:
+    """The best node of the tree with the expansion of this iteration."""
+    tree = tree_before(Search(session, state, state["iteration"]), o)
+    if tree is None:
+        return None
     rewards = {i: value for i in state["candidates"] if (value := reward_of(session, i, o)) is not None}
     tree.expand(Expansion(session.prompt(state["candidates"][0]).parents[0], rewards))
-    return tree
+    return tree.best().id
 
 
 def _verdicts(session: Session, state: RunState, o: PromptAgentOptions) -> list[Verdict]:
@@ -140,6 +151,9 @@ def _verdicts(session: Session, state: RunState, o: PromptAgentOptions) -> list[
     for i in state["candidates"]:
         parent = reward_of(session, session.prompt(i).parents[0], o)
         value = reward_of(session, i, o)
+        if value is None and session.evaluator.records(i, "search"):
+            said.append(Verdict(i, False, "inconclusive", "too many answers on the sample are missing"))
+            continue
         if value is None:
             said.append(Verdict(i, False, "not measured", "the budget had no room for its reward"))
             continue

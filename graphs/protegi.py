@@ -17,6 +17,7 @@ from ..agents.operators import sentences
 from ..errors import BudgetExceeded
 from ..evaluation.evaluator import Job
 from ..evaluation.panels import without_demos
+from ..seeding import shuffled
 from ..tasks.prompt import Prompt
 from .beam import pulled, ranking, verdicts
 from .challenge import challenge, may_challenge, taken
@@ -80,8 +81,7 @@ def _minibatch(search: Search, parent: Prompt, place: int) -> Job:
     o, known = options_of(search.session), search.session.evaluator.records(parent.id, "search")
     if search.session.desk is None and not o.own_errors and len(known) >= (o.minibatch or 0):
         return Job(parent, [])  # the playbook reads counts, and these are there
-    order = search.generator("minibatch", place).permutation(len(unseen))
-    return Job(parent, [unseen[int(i)] for i in order[: o.minibatch]])
+    return Job(parent, shuffled(unseen, search.generator("minibatch", place))[: o.minibatch])
 
 
 def _some(made: Sequence[Prompt], most: int, search: Search, place: int) -> list[Prompt]:
@@ -100,7 +100,8 @@ async def select(session: Session, state: RunState) -> Update:
     best = list(found)[: o.pool]
     said = verdicts(state["candidates"], ids, seen, best)
     if o.accept == "mean":
-        first = best[0] if best else search.champion.id
+        # Where the budget ended before the champion was pulled, nobody has beaten it.
+        first = best[0] if search.champion.id in found else search.champion.id
         outcome = taken(session, search.champion, first, said, seen.cut, "the highest mean reward of the beam")
     else:
         better = [i for i in best if found[i] > found.get(state["champion"], 0.0)]

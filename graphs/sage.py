@@ -20,23 +20,16 @@ from ..agents.diagnostician import Brief, Draft, diagnose, run_standard
 from ..agents.directions import test_hypotheses, triage
 from ..agents.edits import edit_of, with_demos
 from ..agents.proposer import Proposed, propose
-from ..errors import BudgetExceeded
-from ..evaluation.evaluator import Job
-from ..evaluation.panels import without_demos
 from ..tasks.prompt import Prompt
 from . import diagnosis
 from .at_once import at_once
+from .bundles import measure_champion
 from .sage_candidates import FILL, directed, earned, fill, from_playbook, scores_labels, together
 from .search_loop import after_validate, judge, leader, proposed, settle
 from .session import Session
 from .state import Context, Graph, RunState, Update
 from .steps import side, step
 from .strategy import SPO, SearchOptions, Strategy
-
-BLOCK = 48
-UNLIMITED = 200
-"""The champion is measured in blocks, so that what was paid is kept; on so many examples in all where no number of
-target calls limits the run."""
 
 PLAYBOOK_DIRECTIONS = 3
 """So many directions are acted on where no agent model is set: each costs a candidate."""
@@ -127,18 +120,9 @@ async def export(session: Session, state: SageState) -> Update:
     champion = session.prompt(state["champion"])
     session.hold_certification(champion)
     update: Update = {"iteration": iteration, "directions": []}
-    examples = without_demos(session.panels.everything, champion)
-    try:
-        if session.desk is not None:
-            limit = session.ledger.budget.target_calls
-            enough = UNLIMITED if limit is None else max(48, round(options.share * limit))
-            for start in range(0, min(enough, len(examples)), BLOCK):
-                block = examples[start : min(start + BLOCK, enough)]
-                await session.evaluator.measure(Job(champion, block))
-            # What was accepted on a short race has been measured at length now.
-            update["champion"] = leader(session, state["accepted"], champion.id)
-    except BudgetExceeded:
-        pass  # the diagnosis works with what is there, and the validator sees whether a race is still to be paid
+    if session.desk is not None and await measure_champion(session, champion, options.share):
+        # What was accepted on a short race has been measured at length now.
+        update["champion"] = leader(session, state["accepted"], champion.id)
     return update
 
 

@@ -6,22 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..agents import playbook
-from ..agents.attribution import attribute
 from ..agents.directed import directed_operators
 from ..agents.edits import Edit, edited
 from ..agents.proposer import Proposed
 from ..agents.rewriter import rewrite
-from ..errors import BudgetExceeded
-from ..evaluation.panels import without_demos
 from ..tasks.prompt import Prompt
-from . import diagnosis
+from . import bundles, diagnosis
 from .at_once import at_once
 from .search import Search
 from .session import Session
 from .state import RunState
-
-COSTS = 6
-"""Target calls that trying one edit takes, about."""
 
 FILL = 3
 """Candidates from `random`'s operator where an agent model proposed nothing of use."""
@@ -41,24 +35,12 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], boo
     """
     iteration, champion = state["iteration"], session.prompt(state["champion"])
     proposals = diagnosis.proposals(session, iteration)
-    measured = {r.example_id for r in session.evaluator.records(champion.id, "search")}
-    examples = [e for e in without_demos(session.task.search, champion) if e.id in measured]
     trials = diagnosis.trials(proposals)
-    rules = session.rules
-    race = 2 * (rules.block + min(rules.holdout, len(session.task.holdout)))
-    if not trials or not session.calls.room_for_new("target", len(trials) * COSTS + race):
-        return proposals, False
     rng = session.generator(iteration, "attribution")
-    try:
-        shares = await attribute(session.evaluator, champion, trials, examples, rng)
-    except BudgetExceeded:
+    shares = await bundles.shares(session, champion, trials, rng, iteration=iteration) if trials else None
+    if shares is None:
         return proposals, False
     kept = diagnosis.keep_shares(session, iteration, proposals, shares)
-    session.emit(
-        "edits_tried",
-        iteration=iteration,
-        edits=[{"text": s.trial.edit.text or s.trial.edit.old, "kept": s.earned, "words": s.words} for s in shares],
-    )
     return kept, True
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..agents import playbook
 from ..agents.attempt import Attempt
 from ..agents.meta_instruction import ORIGIN as META
-from ..agents.operators import Situation, sentences
+from ..agents.operators import Situation, new_sentences
 from ..evaluation.shrinkage import shrunken_estimates
 from ..tasks.prompt import Prompt
 from ..tasks.task import Task
@@ -91,8 +91,8 @@ class Search:
             # Of a whole prompt that did not win nobody knows which of its sentences is to blame.
             if decision.verdict not in REFUTED or not prompt.parents or prompt.origin == META:
                 continue
-            old = {s for parent in prompt.parents for s in sentences(self.session.prompt(parent).system)}
-            texts += [s for s in sentences(prompt.system) if s not in old and s not in texts]
+            new = new_sentences(prompt, *map(self.session.prompt, prompt.parents))
+            texts += [sentence for sentence in new if sentence not in texts]
         return tuple(texts[-MOST_TRIED:])
 
     def generator(self, role: str, index: int = 0) -> np.random.Generator:

@@ -8,6 +8,7 @@ from typing import Literal
 from langgraph.graph import END, START, StateGraph
 
 from ..agents.validator import Outcome
+from ..evaluation.panels import Panels
 from ..evaluation.shrinkage import choose
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
@@ -54,16 +55,19 @@ async def validate(session: Session, state: RunState) -> Update:
     return settle(session, state, await judge(session, state))
 
 
-async def judge(session: Session, state: RunState, track: Sequence[Example] = ()) -> Outcome:
+async def judge(
+    session: Session, state: RunState, track: Sequence[Example] = (), panels: Panels | None = None
+) -> Outcome:
     """What the validator says of the candidates.
 
-    `track`: what to race on, for candidates whose edits were tried one by one and that need no screen.
+    `track`: what to race on, for candidates whose edits were tried one by one and that need no screen. `panels`: what
+    to screen on, where it is not the run's.
     """
     champion = session.prompt(state["champion"])
     session.hold_certification(champion)
     candidates = [session.prompt(i) for i in state["candidates"]]
     before = state["proposed"] - len(candidates)
-    return await session.validator(state["flip_rate"], tried=bool(track)).validate(
+    return await session.validator(state["flip_rate"], tried=bool(track), panels=panels).validate(
         champion, candidates, iteration=state["iteration"], index=before, track=track
     )
 

@@ -6,21 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from ..agents.attribution import Trial, attribute
+from ..agents.attribution import Trial
 from ..agents.edits import Edit
 from ..agents.edits import edited as with_edits
 from ..agents.failure_cases import accuracy, failures, selected
-from ..agents.operators import sentences
+from ..agents.operators import new_sentences
 from ..agents.sentence_editor import Edited, Place, edit_sentence
 from ..agents.units import units
 from ..agents.writing import failed
 from ..errors import BudgetExceeded
 from ..evaluation.evaluator import Job
-from ..evaluation.panels import without_demos
+from ..evaluation.panels import Panels, shown_last, without_demos
 from ..evaluation.sentence_weights import drawn
+from ..seeding import shuffled
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..traces.rows import Record
+from . import bundles
 from .at_once import at_once
 from .search import Search
 from .session import Session
@@ -29,21 +31,12 @@ from .state import RunState
 if TYPE_CHECKING:
     from .dual_phase import DualPhaseOptions
 
-BLOCK = 48
-"""The champion is measured in blocks, so that what was paid is kept."""
-
-UNLIMITED = 200
-"""The champion is measured on so many examples in all where no number of target calls limits the run."""
-
 SEEN_SHARE = 0.6
 """Share of the search split that editors and the trial of edits may look at in an iteration; a bundle races on the
 rest first."""
 
 PLAYBOOK_EDITS = 8
 """So many sentences at most are edited at once where no agent model is set: each edit costs a candidate."""
-
-COSTS = 6
-"""Target calls that trying one edit of a bundle takes, about."""
 
 Fate = Literal["alone", "bundle", "joined", "idle", "unclear", "failed"]
 """How a candidate is to be judged: alone; as the bundle of edits that earned their place, or joined to it; not at all,
@@ -76,29 +69,23 @@ def verdict(fate: str) -> tuple[str, str]:
 
 def seen_part(session: Session, iteration: int) -> frozenset[str]:
     """The ids of the examples that editors and the trial of edits may look at in an iteration."""
-    order = session.generator(iteration, "seen").permutation(len(session.task.search))
-    most = round(SEEN_SHARE * len(order))
-    return frozenset(session.task.search[int(i)].id for i in order[:most])
+    order = shuffled(session.task.search, session.generator(iteration, "seen"))
+    return frozenset(e.id for e in order[: round(SEEN_SHARE * len(order))])
 
 
 def track(session: Session, iteration: int) -> tuple[Example, ...]:
     """What a bundle races on, in this order: what nobody looked at, then the rest."""
     seen = seen_part(session, iteration)
-    order = session.generator(iteration, "track").permutation(len(session.task.search))
-    return tuple(sorted((session.task.search[int(i)] for i in order), key=lambda e: e.id in seen))
+    order = shuffled(session.task.search, session.generator(iteration, "track"))
+    return tuple(sorted(order, key=lambda e: e.id in seen))
 
 
-async def measure_champion(session: Session, champion: Prompt, share: float | None) -> None:
-    """Measure the champion where its failures are looked for, as far as the budget goes."""
-    examples = without_demos(session.panels.everything, champion)
-    limit = session.ledger.budget.target_calls
-    enough = len(examples) if share is None else UNLIMITED if limit is None else max(BLOCK, round(share * limit))
-    session.hold_certification(champion)
-    try:
-        for start in range(0, min(enough, len(examples)), BLOCK):
-            await session.evaluator.measure(Job(champion, examples[start : min(start + BLOCK, enough)]))
-    except BudgetExceeded:
-        pass  # what is known has to do; the validator sees whether a race can still be paid
+def panels(session: Session, iteration: int, judged: Sequence[str]) -> Panels:
+    """What candidates are screened on where they were to be put together and could not be: editors had seen examples of
+    this iteration's panel then."""
+    shown = {i for prompt_id in judged for i in session.prompt(prompt_id).shown}
+    screened = {e.id for e in session.panels.panel(iteration)}
+    return session.panels.without(shown) if shown & screened else session.panels
 
 
 async def edited(
@@ -108,7 +95,7 @@ async def edited(
     search = Search(session, state, iteration)
     champion = search.champion
     if session.desk is not None or options.share is None:
-        await measure_champion(session, champion, options.share)
+        await bundles.measure_champion(session, champion, options.share)
     bundling = options.together and session.desk is not None
     allowed = frozenset(e.id for e in session.task.search)
     allowed = seen_part(session, iteration) if bundling else allowed - _unseen(search)
@@ -144,7 +131,7 @@ async def _tries(
         ) -> Edited | None:
             index = slot * options.tries + attempt
             here = replace(search.situation(champion, search.generator("edit", index)), unseen=_unseen(search))
-            others = [session.evaluator.records(i, "search") for i in sorted(search.known)]
+            others = (session.evaluator.records(i, "search") for i in sorted(search.known))
             shown = selected(cases, options.selection, options.shown, here.rng, others)
             place = Place(parts[number], number, len(parts), options.granularity)
             asked = search.attempt(index)
@@ -160,7 +147,7 @@ async def _tries(
                 continue
             found[result.prompt.id] = result
             if result.fate == "failed":
-                banned |= dict.fromkeys(_new_texts(result.prompt, [champion]))
+                banned |= dict.fromkeys(new_sentences(result.prompt, champion))
                 again.append((slot, number))
         open_places = again
         if not open_places or options.h_f == 0:
@@ -190,14 +177,13 @@ async def _tested(
         found.append(One(one.prompt, number, edit=Edit(operation="replace", old=old, text=new) if known else None))
     if options.h_f == 0 or not cases:
         return found
-    order = search.generator("cases").permutation(len(cases))
+    order = shuffled([search.task.example(case.example_id) for case in cases], search.generator("cases"))
     jobs: dict[int, Job] = {}
     for i, one in enumerate(found):
         if one is not None:
             # Those that its writer was shown come last: they flatter it.
-            chosen = [search.task.example(cases[int(k)].example_id) for k in order]
-            chosen.sort(key=lambda e, shown=one.prompt.shown: e.id in shown)
-            jobs[i] = Job(one.prompt, without_demos(tuple(chosen[: options.cases]), champion, one.prompt))
+            chosen = shown_last(tuple(order), one.prompt)[: options.cases]
+            jobs[i] = Job(one.prompt, without_demos(chosen, champion, one.prompt))
     try:
         fitting = await session.evaluator.measure(*jobs.values())
     except BudgetExceeded:
@@ -213,21 +199,16 @@ async def _bundled(search: Search, found: Sequence[One]) -> list[One]:
     """The edits, and the bundle of those that are missed when left out; as they are where that cannot be paid."""
     session, champion, task = search.session, search.champion, search.task
     parts = [one for one in found if one.edit is not None and one.fate == "alone"]
-    rules = session.rules
-    race = 2 * (rules.block + min(rules.holdout, len(task.holdout)))
-    if len(parts) < 2 or not session.calls.room_for_new("target", len(parts) * COSTS + race):
+    if len(parts) < 2:
         return list(found)
-    seen = seen_part(session, search.iteration)
-    measured = {r.example_id for r in session.evaluator.records(champion.id, "search")} & seen
-    examples = [e for e in without_demos(task.search, champion) if e.id in measured]
     trials = [
         Trial((i, 0), one.edit, frozenset(one.prompt.shown), frozenset(one.prompt.shown))
         for i, one in enumerate(parts)
         if one.edit is not None
     ]
-    try:
-        shares = await attribute(session.evaluator, champion, trials, examples, search.generator("left out"))
-    except BudgetExceeded:
+    seen, rng = seen_part(session, search.iteration), search.generator("left out")
+    shares = await bundles.shares(session, champion, trials, rng, iteration=search.iteration, among=seen)
+    if shares is None:
         return list(found)
     fates: dict[str, One] = {}
     kept: list[One] = []
@@ -236,11 +217,6 @@ async def _bundled(search: Search, found: Sequence[One]) -> list[One]:
         on = share.fixed / share.failing if share.failing else -1.0
         fates[one.prompt.id] = replace(one, fate=fate, on_failures=on)
         kept += [fates[one.prompt.id]] * share.earned
-    session.emit(
-        "edits_tried",
-        iteration=search.iteration,
-        edits=[{"text": s.trial.edit.text, "kept": s.earned, "words": s.words} for s in shares],
-    )
     others = [fates.get(one.prompt.id, one) for one in found]
     if not kept:
         return others
@@ -270,15 +246,10 @@ def on_failures(session: Session, prompt_id: str, champion: str) -> float | None
 
 
 def _banned(search: Search) -> set[str]:
-    """The texts that got too few failure cases right in earlier iterations."""
+    """The sentences that got too few failure cases right in earlier iterations."""
     found: set[str] = set()
     for decision in search.session.decisions_before(search.iteration):
         if decision.reason == WORDS["failed"][1]:
             prompt = search.session.prompt(decision.prompt_id)
-            found |= set(_new_texts(prompt, [search.session.prompt(i) for i in prompt.parents]))
+            found |= set(new_sentences(prompt, *(search.session.prompt(i) for i in prompt.parents)))
     return found
-
-
-def _new_texts(prompt: Prompt, parents: Sequence[Prompt]) -> list[str]:
-    old = {text for parent in parents for text in sentences(parent.system)}
-    return [text for text in sentences(prompt.system) if text not in old]

@@ -175,12 +175,13 @@ class Session:
             self.store.add(StoredPrompt(self.run.id, prompt.id, iteration, content, prompt.parents, prompt.origin))
         return prompt.id
 
-    def validator(self, flip_rate: float, *, tried: bool = False) -> Validator:
-        """The validator with this run's rules; `tried`: for candidates whose edits were tried one by one."""
+    def validator(self, flip_rate: float, *, tried: bool = False, panels: Panels | None = None) -> Validator:
+        """The validator with this run's rules; `tried`: for candidates whose edits were tried one by one; `panels`: to
+        screen on others than the run's."""
         rules = self.rules
         return Validator(
             evaluator=self.evaluator,
-            panels=self.panels,
+            panels=panels or self.panels,
             rules=bold(rules) if tried else rules,
             flip_rate=flip_rate,
             deterministic=flip_rate == 0.0 and not self.evaluator.target.stochastic,

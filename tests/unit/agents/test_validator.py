@@ -11,7 +11,7 @@ import pytest
 from sage_spo.agents.operators import demo_of
 from sage_spo.agents.validator import ValidationRules, Validator
 from sage_spo.evaluation.budget import Budget
-from sage_spo.evaluation.evaluator import Evaluator
+from sage_spo.evaluation.evaluator import Evaluator, Job
 from sage_spo.evaluation.ledger import Ledger
 from sage_spo.evaluation.paid_calls import PaidCalls
 from sage_spo.evaluation.panels import Panels
@@ -54,6 +54,23 @@ async def test_the_best_of_the_candidates_becomes_champion(store: RunStore):
 async def test_a_candidate_that_changes_nothing_is_never_accepted(store: RunStore):
     outcome = await validator(store).validate(SEED, [SAME])
     assert outcome.champion == SEED
+
+
+async def test_threshold_asks_how_good_the_champion_is_on_the_search_split_alone(store: RunStore):
+    easy = tuple(Example(id=f"easy {i}", input="red", expected="red") for i in range(200))
+    judge = validator(store, task=replace(TASK, preserve=easy), target=always_right_on("red"), accept="threshold",
+                      least_gain=0.3, screen=False, holdout=0, block=1000, max_race=1000)  # fmt: skip
+    judge = replace(judge, rules=judge.rules.fitted(len(TASK.search)))
+    await judge.evaluator.measure(Job(SEED, easy, "preserve"))
+    outcome = await judge.validate(SEED, [BETTER])
+    assert outcome.verdicts[0].outcome == "not better"
+
+
+def always_right_on(word: str):
+    def target(messages: list[Message], example: Example) -> str:
+        return word if example.input == word else answer(messages, example)
+
+    return target
 
 
 async def test_a_worse_candidate_falls_out_early(store: RunStore):

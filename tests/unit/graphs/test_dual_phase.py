@@ -56,6 +56,14 @@ async def _stored(home: Path, run_id: str) -> tuple[list[Decision], dict[str, St
         return await store.decisions(run_id), await store.prompts(run_id)
 
 
+async def _measured(home: Path, run_id: str) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    async with await RunStore.open(home) as store:
+        for r in await store.records(run_id):
+            found.setdefault(r.prompt_id, set()).add(r.example_id)
+    return found
+
+
 def text_of(prompt: StoredPrompt) -> str:
     return prompt.content["components"]["system"]
 
@@ -107,6 +115,18 @@ def test_by_default_edits_made_at_once_are_put_together(home: Path):
     assert len(second) >= 5
     assert {d.verdict for d in second} & {"screened out", "inconclusive", "second best"}
     assert all(prompts[d.prompt_id].parents for d in second)
+
+
+def test_where_edits_cannot_be_put_together_none_is_screened_on_what_its_editor_saw(home: Path):
+    options = {"candidates": 1, "iterations": 2, "selection": "all"}  # one edit is no bundle
+    result, decisions, prompts, _ = run(home, editing(), options=options)
+    screened = [d for d in decisions if d.iteration == 2 and d.stats.get("screen", {}).get("n")]
+    assert screened
+    measured = asyncio.run(_measured(home, result.run_id))
+    for d in screened:
+        # A race comes after the screen, and to what was shown at its end only.
+        assert d.verdict != "screened out" or not measured[d.prompt_id] & set(prompts[d.prompt_id].content["shown"])
+        assert d.stats.get("reused", 0) == 0
 
 
 @pytest.mark.parametrize(

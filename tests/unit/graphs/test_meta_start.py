@@ -83,6 +83,7 @@ def test_where_it_does_not_win_it_joins_the_pool_unless_it_was_refuted():
     assert refuted(Verdict("p", False, "breaks too much", ""))
     assert refuted(Verdict("p", False, "not better", "", {"race": {"better": 0.4}}))
     assert not refuted(Verdict("p", False, "not better", "", {"race": {"better": 0.6}}))
+    assert not refuted(Verdict("p", False, "not better", "", {"race": {"n": 0, "fixed": 0, "broken": 0}}))
     assert not refuted(Verdict("p", False, "not measured", ""))
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from sage_spo.errors import StrategyError, UsageError
+from sage_spo.graphs.optimize import usable
+from sage_spo.graphs.own_strategy import own_strategy
 from sage_spo.graphs.registry import STRATEGIES, strategies
 from sage_spo.jobs.api import optimize, resume
 from sage_spo.jobs.cli import main
@@ -77,6 +80,28 @@ def test_a_class_has_options_and_presets(installed: Installed):
         run(options={"round": 2})
 
 
+def test_a_prompt_that_was_edited_twice_hangs_on_the_champion(installed: Installed):
+    installed("""
+        async def own(search):
+            search.attempt(0)  # looks at what was tried, and so at the parents of what was refuted
+            once = search.champion.edited(text=search.champion.system + f" Round {search.iteration}.", origin="first")
+            return [once.edited(text=once.system + " Say nothing.", origin="second")] if search.iteration < 4 else []
+    """)
+    assert run().iterations == 4
+
+
+@pytest.mark.parametrize("name", ["certify", "meta_start", "pool", "step", "a:b", "a|b", ""])
+def test_a_name_that_no_strategy_can_have_spoils_no_other(name: str):
+    with pytest.raises(UsageError, match="cannot have this name"):
+        own_strategy(name, EntryPoint(name, "json:loads", "sage_spo.strategies"))
+
+
+@pytest.mark.parametrize("source", ["1 / 0", "from sage_spo import Strategy\nown = Strategy(lambda: 1 / 0)"])
+def test_one_that_cannot_be_built_spoils_no_other(installed: Installed, source: str):
+    installed(source)
+    assert list(usable()) == list(STRATEGIES)
+
+
 def test_it_stands_in_help_and_no_package_takes_a_name_of_ours(installed: Installed):
     installed("own = 3")
     assert list(strategies()) == [*STRATEGIES, "own"]
@@ -108,6 +133,10 @@ def test_what_is_no_strategy_is_refused_before_anything_is_stored(
         ("raise KeyError('x')", r"raised KeyError: 'x' \(own_\d+\.py, line 4\)"),
         ("return None", "returned nothing, not a list of prompts"),
         ("return 'Be better.'", "returned a value of type str, not a list"),
+        (
+            "return [search.champion.edited(text=f'{search.champion.system} {i}', origin='own') for i in range(257)]",
+            "returned 257 prompts; at most 256",
+        ),
         ("return ['Be better.']", "returned a value of type str among its prompts"),
         ("return [search.champion.edited(text='Be better.', origin='own')]", r"placeholder \{labels\} is missing"),
     ],

@@ -101,6 +101,21 @@ def test_all_nodes_are_rewarded_on_the_same_examples_and_none_of_them_is_shown(h
     assert any("The way so far" in text for text in later)
 
 
+@pytest.mark.parametrize("wins", [True, False])
+def test_the_tree_grows_from_what_the_search_set_out_from(wins: bool, home: Path):
+    start = "Name the colour. Think of the spectrum. {labels}" if wins else "Say {labels}."
+    agent = ScriptedAgent({**AGENT.says, "MetaInstruction": {"prompt": start}})
+    result, _ = run(agent, options={"init": "meta", "iterations": 4, "sample": 20})
+    decisions, prompts, records = stored(home, result.run_id)
+    meta = next(p.id for p in prompts.values() if p.origin == "meta instruction")
+    assert (decisions[0].verdict == "accepted") is wins
+    root = meta if wins else result.seed_prompt.id
+    assert {p.parents for p in prompts.values() if p.iteration == 2} == {(root,)}
+    rewarded = [i for i, p in prompts.items() if p.iteration == 2] + [root]
+    shared = set.intersection(*({r.example_id for r in records if r.prompt_id == i} for i in rewarded))
+    assert len(shared) >= 20
+
+
 def test_a_reply_of_no_use_is_made_up_for_by_the_playbook(home: Path):
     result, _ = run(lambda _: "no JSON", options={"iterations": 2})
     _, prompts, _ = stored(home, result.run_id)

@@ -18,7 +18,7 @@ from sage_spo.tasks.prompt import Prompt
 from sage_spo.tests.fakes.agent import ScriptedAgent, form_of
 from sage_spo.tests.fakes.landscape import answer, make_task, stubborn
 from sage_spo.tests.fakes.server import FakeServer
-from sage_spo.traces.rows import Decision, StoredPrompt
+from sage_spo.traces.rows import Decision, Record, StoredPrompt
 from sage_spo.traces.store import RunStore
 
 BUDGET = {"target_calls": 1200, "agent_calls": 60}
@@ -48,6 +48,14 @@ def stored(home: Path, run_id: str) -> tuple[list[Decision], dict[str, StoredPro
     async def read() -> tuple[list[Decision], dict[str, StoredPrompt]]:
         async with await RunStore.open(home) as store:
             return await store.decisions(run_id), await store.prompts(run_id)
+
+    return asyncio.run(read())
+
+
+def records(home: Path, run_id: str) -> list[Record]:
+    async def read() -> list[Record]:
+        async with await RunStore.open(home) as store:
+            return await store.records(run_id)
 
     return asyncio.run(read())
 
@@ -93,6 +101,15 @@ def test_faithful_asks_for_four_gradients_of_four_errors_and_says_each_edit_in_o
     accepted = [d for d in decisions if d.verdict == "accepted"]
     assert all(d.stats["bandit"]["mean"] == max(b["mean"] for b in bandit) for d in accepted)
     assert accepted
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_faithful_keeps_a_champion_that_the_budget_did_not_let_it_compare(seed: int, home: Path):
+    options = {"sample": 100, "width": 1, "minibatch": 1, "paraphrases": 0, "iterations": 1}
+    result, _ = run(preset="faithful", options=options, budget={"target_calls": 300, "agent_calls": 60}, seed=seed)
+    decisions, _ = stored(home, result.run_id)
+    for d in (d for d in decisions if d.verdict == "accepted"):
+        assert any(r.prompt_id == d.champion_id and r.step == d.stats["step"] for r in records(home, result.run_id))
 
 
 def test_default_lets_no_prompt_become_champion_without_a_race(home: Path):
