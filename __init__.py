@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from .graphs.search import Search
     from .graphs.strategy import Preset, SearchOptions, Strategy
     from .jobs.api import aoptimize, aresume, optimize, resume
-    from .jobs.compare import acompare, compare
-    from .jobs.compare_result import ComparisonResult
+    from .jobs.compare.comparing import acompare, compare
+    from .jobs.compare.result import ComparisonResult
     from .jobs.evaluate import aevaluate, evaluate
     from .jobs.evaluation_result import Evaluation
     from .jobs.prompt_file import read_prompt
@@ -108,8 +108,8 @@ _NAMES = {
     ".graphs.search": ("Search",),
     ".graphs.strategy": ("Preset", "SearchOptions", "Strategy"),
     ".jobs.api": ("aoptimize", "aresume", "optimize", "resume"),
-    ".jobs.compare": ("acompare", "compare"),
-    ".jobs.compare_result": ("ComparisonResult",),
+    ".jobs.compare.comparing": ("acompare", "compare"),
+    ".jobs.compare.result": ("ComparisonResult",),
     ".jobs.evaluate": ("aevaluate", "evaluate"),
     ".jobs.evaluation_result": ("Evaluation",),
     ".jobs.prompt_file": ("read_prompt",),

@@ -1,4 +1,4 @@
-"""Crossover: one prompt bred from two, with the errors of both in view (ALGORITHMS section 1.2; EvoPrompt's GA)."""
+"""Crossover: one prompt bred from two, with the errors of both in view (docs/strategies.md; EvoPrompt's GA)."""
 
 from __future__ import annotations
 

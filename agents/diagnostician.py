@@ -2,7 +2,7 @@
 
 With an agent model it reads the standard analyses and the failures, writes Python, reads what that printed, and
 goes on until it gives hypotheses. The playbook takes its hypotheses from the standard analyses alone. Either way a
-hypothesis is executable: a predicate over the records says which examples it is about (ALGORITHMS section 1.3).
+hypothesis is executable: a predicate over the records says which examples it is about (docs/strategies.md).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which hypotheses to believe, and which of those to act on first (ALGORITHMS section 1.3, steps 2 and 3).
+"""Which hypotheses to believe, and which of those to act on first (docs/strategies.md).
 
 Nothing that a model says about numbers is taken over: every count here comes from the predicate's mask and our own
 scores.

@@ -1,4 +1,4 @@
-"""Which of a prompt's failures an editor is shown, and what an edit made of the others (ALGORITHMS section 3)."""
+"""Which of a prompt's failures an editor is shown, and what an edit made of the others (docs/strategies.md)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Textual gradients: why a prompt fails, in words, and the prompt changed against it.
 
 Sources: ProTeGi (arXiv 2305.03495, section 3 and appendix A), "Pick Your Textual Gradients" (arXiv 2609.23716);
-ALGORITHMS sections 2 and 8.
+docs/strategies.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A new prompt from a history of prompts and their scores (OPRO, arXiv 2309.03409, section 4; ALGORITHMS section 8)."""
+"""A new prompt from a history of prompts and their scores (OPRO, arXiv 2309.03409, section 4; docs/strategies.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instructions inferred from pairs, and variations of them (APE, arXiv 2211.01910, section 3; ALGORITHMS section 8)."""
+"""Instructions inferred from pairs, and variations of them (APE, arXiv 2211.01910, section 3; docs/strategies.md)."""
 
 from __future__ import annotations
 

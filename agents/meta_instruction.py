@@ -1,4 +1,4 @@
-"""The meta-instruction: a prompt inferred from right answers, in sections (arXiv 2406.13443, phase 1; ALGORITHMS 3)."""
+"""The meta-instruction: a prompt inferred from right answers, in sections (arXiv 2406.13443, phase 1)."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def right_pairs(s: Situation, most: int) -> list[Pair]:
     """At most so many pairs, drawn at random, answers by turns; none on which what is made of them will be screened.
 
     Examples that come with their reasoning go first, then those that the situation's prompt answered rightly, with its
-    own output, then any other with the expected answer (ALGORITHMS section 3).
+    own output, then any other with the expected answer (docs/strategies.md).
     """
     right = {r.example_id: r.output for r in s.records if r.repeat == 0 and r.score is not None and not failed(r)}
     showable = [e for e in s.task.search if e.id not in s.unseen]

@@ -1,4 +1,4 @@
-"""The rewriter: revises a prompt from a sample of its errors (SAGE's `random`, ALGORITHMS section 1.1)."""
+"""The rewriter: revises a prompt from a sample of its errors (SAGE's `random`, docs/strategies.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sentence editor: changes one sentence of a prompt (arXiv 2406.13443, phase 2; ALGORITHMS section 3)."""
+"""The sentence editor: changes one sentence of a prompt (arXiv 2406.13443, phase 2; docs/strategies.md)."""
 
 from __future__ import annotations
 

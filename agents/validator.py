@@ -1,7 +1,7 @@
 """The validator: measures candidates against the champion and says which is accepted. It asks no language model.
 
 Screen all candidates on a small panel, race the most promising ones on growing blocks of fresh examples, then look
-on the holdout split whether the winner breaks what worked (ALGORITHMS section 5).
+on the holdout split whether the winner breaks what worked (docs/validation.md).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HANDLED = 0.5
 
 
 class ValidationRules(BaseModel):
-    """How candidates are measured and accepted (ALGORITHMS section 5).
+    """How candidates are measured and accepted (docs/validation.md).
 
     With `screen`, candidates are compared on a small panel first: `keep` is the share that goes on after each third of
     it, and the best `finalists` race on the other examples; without, all of them race on any of the search split. A

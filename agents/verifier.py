@@ -1,6 +1,6 @@
 """The verifier: whether a revision passes the gate of `regularised`, measured on hard and on preserved examples.
 
-It asks no language model. ALGORITHMS section 2; the arithmetic is in `evaluation/regularised.py`.
+It asks no language model. The arithmetic is in `evaluation/regularised.py`.
 """
 
 from __future__ import annotations

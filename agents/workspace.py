@@ -1,8 +1,7 @@
 """The workspace of a diagnosis: records as a table, the code that ran over it, and our own recomputation.
 
 Each iteration a seeded coin divides the champion's examples. Agents and their code see the *diagnosis* half; the
-*confirmation* half is for us alone, to see whether what they suppose holds where they did not look (ALGORITHMS
-section 1.3).
+*confirmation* half is for us alone, to see whether what they suppose holds where they did not look.
 """
 
 from __future__ import annotations

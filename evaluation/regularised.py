@@ -1,7 +1,7 @@
 """The accept rule `regularised`: what a prompt gains on hard examples against what it breaks of what must stay right.
 
 A candidate is accepted when gain - penalty · regress > 0, with a penalty that grows from step to step ("Pick Your
-Textual Gradients", arXiv 2609.23716; ALGORITHMS section 2). Hard examples are those that the prompt got wrong,
+Textual Gradients", arXiv 2609.23716; docs/strategies.md). Hard examples are those that the prompt got wrong,
 preserved ones those that were right; both are picked by looking at answers. Where answers differ from draw to draw, the
 draws by which they were picked must not be used again: an identical prompt "mends" what was wrong by bad luck and
 "breaks" what was right by good luck. `fresh_gate` wants differences between draws that picked nothing; `raw_gate` is

@@ -1,6 +1,6 @@
 """Which sentence of a prompt is edited next: weights that grow with what edits of a sentence have brought.
 
-Source: arXiv 2406.13443, section 3.2; ALGORITHMS section 3. The two caps are this project's: uncapped, the weights
+Source: arXiv 2406.13443, section 3.2; docs/strategies.md. The two caps are this project's: uncapped, the weights
 explode after some hundred steps.
 """
 

@@ -1,4 +1,4 @@
-"""The threshold rule of acceptance (arXiv 2406.13443, section 3.2; ALGORITHMS section 3)."""
+"""The threshold rule of acceptance (arXiv 2406.13443, section 3.2; docs/strategies.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ape`: automatic prompt engineer (arXiv 2211.01910; ALGORITHMS section 8).
+"""`ape`: automatic prompt engineer (arXiv 2211.01910; docs/strategies.md).
 
 Instructions are sampled from right answers, the best by score are kept, and varied in other words: iterative
 Monte-Carlo search around what is good. It sees no failures.

@@ -1,4 +1,4 @@
-"""`demos`: random search over worked examples only (ALGORITHMS section 8).
+"""`demos`: random search over worked examples only (docs/strategies.md).
 
 What any cleverer method must beat at an equal budget: the text stays as it is, each candidate shows another small
 random set of examples.

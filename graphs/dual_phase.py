@@ -1,6 +1,6 @@
 """`dual-phase`: a prompt inferred from right answers, then edited sentence by sentence.
 
-Sources: arXiv 2406.13443; ALGORITHMS section 3. Sentences are drawn by weights that grow with what their edits brought.
+Sources: arXiv 2406.13443; docs/strategies.md. Sentences are drawn by weights that grow with what their edits brought.
 `faithful` edits one at a time and tests it on failure cases and on the validation set; by default several are edited at
 once, put together, and those that are not missed when left out are dropped, before the project's validator judges.
 """
@@ -27,7 +27,7 @@ from .strategy import WHOLE, MetaStart, Preset, SearchOptions, Strategy
 
 
 class DualPhaseOptions(SearchOptions):
-    """Options of `dual-phase`. Sources: arXiv 2406.13443, section 3; what it leaves open is in ALGORITHMS section 3.
+    """Options of `dual-phase`. Sources: arXiv 2406.13443, section 3; what it leaves open is in docs/strategies.md.
 
     Phase 1: `sections` of the meta-instruction, by name and separated by commas (task, description, output, reasoning,
     tips); `start`: whether its result has to be `judged` or is `taken` as it is.

@@ -1,4 +1,4 @@
-"""`genetic`: a population of prompts that are crossed and mutated (SAGE, arXiv 2606.18902; ALGORITHMS section 1.2).
+"""`genetic`: a population of prompts that are crossed and mutated (SAGE, arXiv 2606.18902; docs/strategies.md).
 
 Parents are drawn by roulette on fitness, crossover and mutation are one request to the agent model, which sees errors
 of both parents, and the best of parents and children survive: EvoPrompt's genetic algorithm (arXiv 2309.08532, section

@@ -1,6 +1,6 @@
 """The start from right answers: a prompt inferred from them, judged against the seed before the strategy begins.
 
-Phase 1 of "dual-phase accelerated prompt optimisation" (arXiv 2406.13443; ALGORITHMS section 3), for any strategy whose
+Phase 1 of "dual-phase accelerated prompt optimisation" (arXiv 2406.13443; docs/strategies.md), for any strategy whose
 option `init` is `meta`.
 """
 

@@ -1,4 +1,4 @@
-"""`opro`: optimisation by prompting (arXiv 2309.03409; ALGORITHMS section 8).
+"""`opro`: optimisation by prompting (arXiv 2309.03409; docs/strategies.md).
 
 The agent model reads the best prompts so far with their scores, worst first, and writes a new one; it sees no failures.
 """

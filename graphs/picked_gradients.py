@@ -1,5 +1,5 @@
 """`picked`: revisions against errors alone, each taken only where it gains more than it breaks ("Pick Your Textual
-Gradients", arXiv 2609.23716; ALGORITHMS section 2).
+Gradients", arXiv 2609.23716; docs/strategies.md).
 
 Each step runs a minibatch with the champion and keeps its errors (`pick`), asks an agent why they happen and for a
 prompt revised against that (`gradient`), and lets the revision pass a gate (`verify`): its gain on the hard examples of
@@ -42,7 +42,7 @@ NOTHING_HARD = "no error is left that a revision could be verified on"
 
 
 class PickedOptions(SearchOptions):
-    """Options of `picked`; the sources of the defaults stand in ALGORITHMS section 2.
+    """Options of `picked`; the sources of the defaults stand in docs/strategies.md.
 
     Each step runs the champion on `minibatch` examples and shows at most `errors` of its errors to an agent at a time,
     for `candidates` (Q) revisions. `verification` is the size of the fresh minibatch whose hard examples a revision

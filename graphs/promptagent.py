@@ -1,5 +1,4 @@
-"""`promptagent`: Monte-Carlo tree search over edits made from errors (PromptAgent, arXiv 2310.16427; ALGORITHMS
-section 8).
+"""`promptagent`: Monte-Carlo tree search over edits made from errors (PromptAgent, arXiv 2310.16427).
 
 A node of the tree is a prompt, an action the feedback on its errors, and its reward the mean score on a sample of the
 search split that stays the same for the run. Each iteration expands one node: the one that UCT selects, or the best

@@ -1,4 +1,4 @@
-"""`protegi`: textual gradients, a beam, and a bandit that selects it (ProTeGi, arXiv 2305.03495; ALGORITHMS section 8).
+"""`protegi`: textual gradients, a beam, and a bandit that selects it (ProTeGi, arXiv 2305.03495).
 
 Each step expands prompts of the beam: what a minibatch of theirs gets wrong is put into words, the prompt is changed
 against each of these gradients, and its successors are said in other words. A bandit measures the promising ones more

@@ -1,4 +1,4 @@
-"""`random`: error-informed random search (SAGE, arXiv 2606.18902; ALGORITHMS section 1.1).
+"""`random`: error-informed random search (SAGE, arXiv 2606.18902; docs/strategies.md).
 
 Each iteration proposes Q candidates, each an independent rewrite of a prompt drawn from the P best and made from
 its own random sample of that prompt's errors.

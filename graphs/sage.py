@@ -1,4 +1,4 @@
-"""`sage`: a diagnostician that runs code, a proposer, a critic, a validator (SAGE, arXiv 2606.18902; ALGORITHMS 1.3).
+"""`sage`: a diagnostician that runs code, a proposer, a critic, a validator (SAGE, arXiv 2606.18902).
 
 Each iteration exports the champion's records into the sandbox, supposes causes of its failures, tests them where
 nobody looked, acts on the best believed ones, weeds what was proposed, and measures it. The wiring is here; what each
@@ -36,7 +36,7 @@ PLAYBOOK_DIRECTIONS = 3
 
 
 class SageOptions(SearchOptions):
-    """Options of `sage`; the sources of the defaults stand in ALGORITHMS section 1.3.
+    """Options of `sage`; the sources of the defaults stand in docs/strategies.md.
 
     `directions` (I) are acted on per iteration, chosen from at most `hypotheses` of each of `opinions` independent
     diagnosticians, each of which may run code of its own in `max_rounds` requests. `fdr` is the false discovery rate

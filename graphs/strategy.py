@@ -70,7 +70,7 @@ SPO = Preset(
         "holdout": 0,
     },
 )
-"""SPO's frame as published (arXiv 2606.18902; ALGORITHMS section 1): K = 10, P = 2, Q = 3; every candidate is measured
+"""SPO's frame as published (arXiv 2606.18902; docs/strategies.md): K = 10, P = 2, Q = 3; every candidate is measured
 on all of the search split, and the highest mean leads."""
 
 

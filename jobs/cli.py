@@ -12,17 +12,17 @@ import typer
 from .. import __version__
 from ..errors import UsageError
 from ..settings import settings as installation
-from .commands_batch import batch
-from .commands_compare import compare
+from .batch.command import batch
 from .commands_doctor import doctor
 from .commands_init import init
 from .commands_measure import evaluate, preflight
-from .commands_peer import peer
 from .commands_run import optimize, resume
 from .commands_runs import runs, show
-from .commands_schedule import schedule
 from .commands_strategies import show_strategies
+from .compare.command import compare
 from .exits import ended
+from .peers.command import peer
+from .schedule.command import schedule
 
 app = typer.Typer(
     name="sage-spo",

@@ -18,12 +18,12 @@ from ..settings import settings as installation
 from ..traces.result import SCHEMA_VERSION, PromptContent, Result
 from ..traces.rows import PEER, CodeRun, Decision, Hypothesis, Run, Spending, StoredPrompt, is_search
 from ..traces.store import RunStore
-from .compare_result import ComparisonResult
+from .compare.result import ComparisonResult
 from .evaluation_result import Evaluation
 from .evaluation_screen import evaluation_screen
 from .options import JsonOption, RunArgument
 from .output import notice, print_json, printable, put
-from .peer_result import PeerResult, peer_screen
+from .peers.result import PeerResult, peer_screen
 from .preflight_result import Preflight
 from .result_screen import result_screen
 from .run_pages import course_table, decision_json, run_json, run_name, runs_table, unfinished_page
@@ -147,7 +147,7 @@ def _page(stored: Stored) -> RenderableType:
     if run.strategy.startswith(PEER):
         return peer_screen(PeerResult.model_validate(run.result))
     if run.strategy == "compare":
-        from .compare_screen import comparison_screen
+        from .compare.screen import comparison_screen
 
         return comparison_screen(ComparisonResult.model_validate(run.result))
     result = Result.model_validate(run.result)

@@ -13,7 +13,7 @@ from ..errors import ProviderDown, QuotaExhausted, RunInterrupted
 if TYPE_CHECKING:
     from langgraph.runtime import RunControl
 
-    from .batch import Stopping
+    from .batch.running import Stopping
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from sage_spo.jobs.cli import main
-from sage_spo.jobs.schedule import Keeper
-from sage_spo.jobs.schedule_file import read_schedules
+from sage_spo.jobs.schedule.file import read_schedules
+from sage_spo.jobs.schedule.loop import Keeper
 from sage_spo.settings import settings as installation
 from sage_spo.tests.commands import running
 from sage_spo.tests.fakes.server import FakeServer
