@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
-from langgraph.graph import END, START, StateGraph
 from pydantic import Field, field_validator
 
 from ..agents.failure_cases import Selection
@@ -19,10 +18,9 @@ from ..agents.units import Granularity, units
 from ..agents.validator import Outcome, Verdict
 from ..evaluation.sentence_weights import carried, reward, updated
 from . import sentence_edits as edits
-from .search_loop import after_validate, judge, proposed, settle
+from .search_loop import build_steps, judge, proposed, settle
 from .session import Session
-from .state import Context, Graph, RunState, Update
-from .steps import step
+from .state import Graph, RunState, Update
 from .strategy import WHOLE, MetaStart, Preset, SearchOptions, Strategy
 
 
@@ -90,17 +88,7 @@ class DualPhaseState(RunState):
 
 def build() -> Graph:
     """The strategy's subgraph: edit sentences, judge what became of the prompt, and again."""
-    builder = StateGraph(DualPhaseState, context_schema=Context, input_schema=RunState, output_schema=RunState)
-    builder.add_node("edit", step(edit))
-    builder.add_node("validate", step(validate))
-    builder.add_edge(START, "edit")
-    builder.add_conditional_edges("edit", _after_edit)
-    builder.add_conditional_edges("validate", after_validate, {"again": "edit", END: END})
-    return builder.compile()
-
-
-def _after_edit(state: RunState) -> Any:
-    return END if state["stop"] else "validate"
+    return build_steps(edit, validate, DualPhaseState)
 
 
 def options_of(session: Session) -> DualPhaseOptions:

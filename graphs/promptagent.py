@@ -9,9 +9,6 @@ the records of the sample, the verdicts; it is grown anew from them whenever it 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Literal
-
-from langgraph.graph import END, START, StateGraph
 
 from ..agents.meta_instruction import ORIGIN as META
 from ..agents.operators import sentences
@@ -27,26 +24,15 @@ from .challenge import challenge, may_challenge, race_calls, taken
 from .promptagent_children import Children
 from .promptagent_options import PromptAgentOptions, options_of
 from .search import Search
-from .search_loop import after_validate, proposed, settle
+from .search_loop import build_steps, proposed, settle
 from .session import Session
-from .state import Context, Graph, RunState, Update
-from .steps import step
+from .state import Graph, RunState, Update
 from .strategy import SPO, Preset, Strategy
 
 
 def build() -> Graph:
     """The strategy's subgraph of two steps: `expand` makes the children of a node, `evaluate` their rewards."""
-    builder = StateGraph(RunState, context_schema=Context)
-    builder.add_node("expand", step(expand))
-    builder.add_node("evaluate", step(evaluate))
-    builder.add_edge(START, "expand")
-    builder.add_conditional_edges("expand", _after_expand)
-    builder.add_conditional_edges("evaluate", after_validate, {"again": "expand", END: END})
-    return builder.compile()
-
-
-def _after_expand(state: RunState) -> Literal["evaluate", "__end__"]:
-    return "__end__" if state["stop"] else "evaluate"
+    return build_steps(expand, evaluate)
 
 
 async def expand(session: Session, state: RunState) -> Update:

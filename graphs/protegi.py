@@ -9,9 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Literal
-
-from langgraph.graph import END, START, StateGraph
 
 from ..agents.operators import sentences
 from ..errors import BudgetExceeded
@@ -24,10 +21,9 @@ from .challenge import challenge, may_challenge, taken
 from .protegi_options import ProtegiOptions, options_of
 from .protegi_successors import Expander
 from .search import Search
-from .search_loop import after_validate, proposed, settle
+from .search_loop import build_steps, proposed, settle
 from .session import Session
-from .state import Context, Graph, RunState, Update
-from .steps import step
+from .state import Graph, RunState, Update
 from .strategy import SPO, Preset, Strategy
 
 CHALLENGERS = 1
@@ -36,17 +32,7 @@ CHALLENGERS = 1
 
 def build() -> Graph:
     """The strategy's subgraph of two steps: `expand` makes successors, `select` keeps the best of them and the beam."""
-    builder = StateGraph(RunState, context_schema=Context)
-    builder.add_node("expand", step(expand))
-    builder.add_node("select", step(select))
-    builder.add_edge(START, "expand")
-    builder.add_conditional_edges("expand", _after_expand)
-    builder.add_conditional_edges("select", after_validate, {"again": "expand", END: END})
-    return builder.compile()
-
-
-def _after_expand(state: RunState) -> Literal["select", "__end__"]:
-    return "__end__" if state["stop"] else "select"
+    return build_steps(expand, select)
 
 
 async def expand(session: Session, state: RunState) -> Update:

@@ -16,7 +16,7 @@ from ..traces.rows import Decision
 from .search import Search, estimates, measured
 from .session import Session
 from .state import Context, Graph, RunState, Update
-from .steps import step
+from .steps import Work, step
 
 Propose = Callable[[Search], Awaitable[Sequence[Prompt]]]
 """What a strategy's author writes: the candidates of one iteration, of ids that are not in `Search.known`."""
@@ -30,19 +30,25 @@ def build_loop(propose: Propose) -> Graph:
         search = Search(session, state, state["iteration"] + 1)
         return proposed(session, state, search.iteration, await propose(search))
 
-    name = propose.__name__
-    work.__name__, work.__doc__ = name, propose.__doc__
-    builder = StateGraph(RunState, context_schema=Context)
-    builder.add_node(name, step(work))
-    builder.add_node("validate", step(validate))
+    work.__name__, work.__doc__ = propose.__name__, propose.__doc__
+    return build_steps(work, validate)
+
+
+def build_steps(first: Work, second: Work, schema: type[RunState] = RunState) -> Graph:
+    """A strategy's subgraph of two steps, named as the functions that do them: `first` sets `stop` where it has nothing
+    for `second`, which sets it where the search ends; else `first` comes again. `schema`: the state of both."""
+    name, last = first.__name__, second.__name__
+
+    def after_first(state: RunState) -> str:
+        return END if state["stop"] else last
+
+    builder = StateGraph(schema, context_schema=Context, input_schema=RunState, output_schema=RunState)
+    builder.add_node(name, step(first))
+    builder.add_node(last, step(second))
     builder.add_edge(START, name)
-    builder.add_conditional_edges(name, _after_propose)
-    builder.add_conditional_edges("validate", after_validate, {"again": name, END: END})
+    builder.add_conditional_edges(name, after_first, [last, END])
+    builder.add_conditional_edges(last, after_validate, {"again": name, END: END})
     return builder.compile()
-
-
-def _after_propose(state: RunState) -> Literal["validate", "__end__"]:
-    return "__end__" if state["stop"] else "validate"
 
 
 def after_validate(state: RunState) -> Literal["again", "__end__"]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sage_spo.errors import UsageError
+from sage_spo.graphs.registry import STRATEGIES, strategy
 from sage_spo.jobs.api import aoptimize, aresume, optimize
 from sage_spo.tasks.prompt import Prompt
 from sage_spo.tests.fakes.landscape import answer, make_task, stubborn
@@ -155,3 +156,10 @@ async def test_what_a_run_leaves_behind_tells_its_story(home: Path):
     assert [e["event"] for e in events][:2] == ["plan", "first_look"]
     assert events[-1]["event"] == "finished"
     assert all(e["run"] == run.id and e["schema_version"] == 1 for e in events)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_is_drawn_with_its_steps(name: str):
+    drawn = strategy(name).build().get_graph().draw_mermaid()
+    assert drawn.count("again") == 1
+    assert "__end__" in drawn
