@@ -142,7 +142,7 @@ def test_a_proven_prompt_goes_round_through_a_file(server: FakeServer, capsys: C
     assert "mind: this looks at the test split" in err
     assert "resume it" not in err
     assert document("resume first", capsys) == result
-    assert "only measured" in said(f"resume {measured['run_id']}", capsys, 2)[1]
+    assert "is no search; do it again with: sage-spo evaluate" in said(f"resume {measured['run_id']}", capsys, 2)[1]
 
 
 @pytest.mark.usefixtures("table")
