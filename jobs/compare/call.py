@@ -113,8 +113,8 @@ class CompareCall:
             command = ["peer", row.strategy, self.source]
             shared = {n: self.options.get(n) for n in (*MODELS, "concurrency", "patience", *TASK_OPTIONS)}
             return Arm(row, seed, name, (*command, *_arguments({**own, **shared}), "--json"))
-        own |= {"strategy": row.strategy, "preset": row.preset}
-        arguments = _arguments({**own, **self.options})
+        own |= {"strategy": row.strategy, "preset": row.preset, "option": row.options}
+        arguments = _arguments({**own, **self.options, "rule": [*self.options.get("rule", ()), *row.rules]})
         return Arm(row, seed, name, ("optimize", self.source, *arguments, "--no-certify", "--yes", "--json"))
 
     async def check(self) -> Before:
@@ -198,7 +198,7 @@ def _arguments(options: Mapping[str, Any]) -> list[str]:
     found: list[str] = []
     for name, value in options.items():
         flag = f"--{name.replace('_', '-')}"
-        if value is None or value == "" or value == ():
+        if value is None or value in ("", (), []):
             continue
         if isinstance(value, list | tuple) and name != "labels":
             for one in value:

@@ -50,7 +50,8 @@ def compare(
         typer.Option(
             "--strategies",
             metavar="A,B,…",
-            help="The rows: strategies (see optimize --help), each with a preset if need be, as in random:faithful.",
+            help="The rows: strategies (see optimize --help), each with a preset or options of its own if need be, as "
+            "in random:faithful or 'picked[gate=false,rule.confidence=0.9]'.",
         ),
     ] = "",
     seeds: Annotated[
