@@ -35,7 +35,7 @@ async def sample(search: Search) -> list[Prompt]:
 
     async def one(index: int) -> Prompt | None:
         rng = search.generator("sample", index)
-        inferring = search.iteration <= options.sampling or rng.random() < options.fresh
+        inferring = search.round <= options.sampling or rng.random() < options.fresh
         base = search.seed_prompt if inferring else search.drawn(rng)
         here, attempt = search.situation(base, rng), search.attempt(index)
         if inferring:

@@ -16,6 +16,7 @@ from ..agents.operators import Situation, new_sentences
 from ..evaluation.shrinkage import shrunken_estimates
 from ..tasks.prompt import Prompt
 from ..tasks.task import Task
+from ..traces.rows import Decision
 from .at_once import at_once
 from .session import Session
 from .strategy import SearchOptions
@@ -65,12 +66,20 @@ class Search:
     @property
     def start(self) -> Prompt:
         """What the search set out from: the seed prompt, or what was inferred from right answers where that won."""
-        if self.state.get("init") == "meta":
-            for decision in self.session.decisions_of(1):
-                prompt = self.session.prompt(decision.prompt_id)
-                if decision.verdict == "accepted" and prompt.origin == META:
-                    return prompt
-        return self.seed_prompt
+        found = self._inferred
+        return self.session.prompt(found.prompt_id) if found and found.verdict == "accepted" else self.seed_prompt
+
+    @property
+    def round(self) -> int:
+        """The number of this iteration among the strategy's own: one less where a start from right answers took the
+        first."""
+        return self.iteration - (self._inferred is not None)
+
+    @cached_property
+    def _inferred(self) -> Decision | None:
+        """The verdict on the prompt that was inferred from right answers, where there was one."""
+        first = self.session.decisions_of(1) if self.state.get("init") == "meta" else []
+        return next((d for d in first if self.session.prompt(d.prompt_id).origin == META), None)
 
     @cached_property
     def pool(self) -> list[Prompt]:

@@ -56,6 +56,14 @@ def test_an_agent_infers_instructions_first_and_varies_the_best_later():
     assert requests[0]["temperature"] == 0.9
 
 
+def test_a_start_from_right_answers_takes_none_of_the_sampling():
+    _, requests = run(writing, init="meta", sampling=1, fresh=0.0, iterations=3)
+    forms = [form_of(request) for request in requests]
+    assert forms[0] == "MetaInstruction"
+    assert forms[1:5] == ["Instruction"] * 4
+    assert set(forms[5:]) == {"Variation"}
+
+
 def test_a_share_is_inferred_anew():
     _, requests = run(writing, sampling=1, fresh=1.0, iterations=2)
     assert {form_of(request) for request in requests} == {"Instruction"}
