@@ -12,7 +12,8 @@ from ..result_screen import cost_words
 from .result import ComparedRow, ComparisonResult
 
 _STYLES = {"improved": "bold green", "harmed": "bold red", "inconclusive": "bold yellow", "unfinished": "bold yellow"}
-_LEFT = ("ROW", "")
+FEW_SEEDS = 3
+"""So many scores stand on one line."""
 
 
 def comparison_screen(result: ComparisonResult) -> RenderableType:
@@ -42,8 +43,8 @@ def _table(result: ComparisonResult) -> Table:
     table = listing()
     table.add_column("ROW", no_wrap=True, overflow="ellipsis")
     for name in ("GAIN (95 %)", "BY SEED", "TO THE BEST"):
-        table.add_column(name, no_wrap=name != "BY SEED", min_width=len(name))
-    spent = ("CALLS", *(["AGENT"] if agents else []), *(["USD"] if paid else []), "SECONDS")
+        table.add_column(name, no_wrap=name != "BY SEED" or result.seeds <= FEW_SEEDS, min_width=len(name))
+    spent = ("CALLS", *(["AGENT"] if agents else []), *(["USD"] if paid else []))
     for name in spent:
         table.add_column(name, no_wrap=True, justify="right")
     for row in result.rows:
@@ -51,7 +52,6 @@ def _table(result: ComparisonResult) -> Table:
             "CALLS": f"{_per_run(row, 'target_calls'):,.0f}",
             "AGENT": f"{_per_run(row, 'agent_calls'):,.0f}",
             "USD": f"{_per_run(row, 'usd'):.2f}",
-            "SECONDS": f"{_per_run(row, 'seconds'):,.0f}",
         }
         style = "bold" if row.row == result.winner else "" if row.complete else "yellow"
         figures = [cells[name] if any(run.run_id for run in row.runs) else "" for name in spent]
@@ -88,7 +88,7 @@ def _to_best(result: ComparisonResult, row: ComparedRow, best: str | None) -> st
 def _per_run(row: ComparedRow, unit: str) -> float:
     """What its runs spent on average."""
     begun = [run for run in row.runs if run.run_id]
-    amounts = [run.seconds if unit == "seconds" else run.spent.get(unit, 0.0) for run in begun]
+    amounts = [run.spent.get(unit, 0.0) for run in begun]
     return sum(amounts) / len(amounts) if amounts else 0.0
 
 
