@@ -38,6 +38,8 @@ FLOOD = {"inside": 200 << 20, "inside, full": 2 << 30, "control": 50 << 20}
 """Bytes that a flood of output tries to write."""
 _LATE, _LOST = 5.0, 60.0
 """Seconds that a run may take beyond its limits before it counts as endless, and before it is given up."""
+_REACTION = 2.0
+"""Seconds that a harmed process may take to show it."""
 _GROWTH = 160 << 20
 """Bytes that the parent may take for a moment while it reads: twice a finding of half a million values."""
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -199,7 +201,11 @@ class Arena:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, 9)
         if attack.control in ("child", "pickle"):
-            evidence += self.scene.evidence()
+            # On a busy machine it takes a moment until what was signalled shows it.
+            end = time.monotonic() + (0.0 if evidence or outcome.error else _REACTION)
+            while not (harmed := self.scene.evidence()) and time.monotonic() < end:
+                time.sleep(0.02)
+            evidence += harmed
         if evidence:
             return "succeeded", evidence[0][:200]
         why = outcome.error or "no evidence"
