@@ -213,6 +213,7 @@ def test_stopped_it_ends_with_75_and_says_what_is_left(server: FakeServer) -> No
     server.latency = 0.1
     process = started(*call(server, "--json"))
     server.wait_for_requests(30, 120)
+    server.latency = 5.0  # the step in hand does not end before the second signal
     process.send_signal(signal.SIGTERM)
     time.sleep(0.5)
     process.send_signal(signal.SIGTERM)
