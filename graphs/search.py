@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -127,13 +127,9 @@ class Search:
         """How good each of the prompts that were measured is thought to be, by the run's rule."""
         return estimates(self.session, prompt_ids)
 
-    async def each(self, one: Callable[[int], Awaitable[Prompt | None]]) -> list[Prompt | None]:
+    async def each(self, one: Callable[[int], Coroutine[Any, Any, Prompt | None]]) -> list[Prompt | None]:
         """What `one(index)` makes for each of the Q candidates, at the same time."""
-
-        async def made(index: int) -> Prompt | None:
-            return await one(index)
-
-        return await at_once(made(index) for index in range(self.options.candidates))
+        return await at_once(one(index) for index in range(self.options.candidates))
 
     def distinct(self, children: Sequence[Prompt | None]) -> list[Prompt]:
         """The children without repeats; a repeat is replaced by another edit of the playbook's, where it has one."""

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from ..graphs.registry import entry, strategies, strategy
-from ..graphs.strategy import DEFAULT_PRESET, Preset, SearchOptions
+from ..graphs.strategy import DEFAULT_PRESET, WHOLE, Preset, SearchOptions
 from ..traces.result import SCHEMA_VERSION
 from .options import JsonOption
 from .output import add, facts, listing, plain, print_json, put
@@ -111,4 +111,4 @@ def _value(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
-    return "all" if isinstance(value, int) and value >= 1_000_000 else str(value)
+    return "all" if isinstance(value, int) and value >= WHOLE else str(value)
