@@ -23,7 +23,8 @@ from .ask import AgentDesk, fence, fenced, prompt_text
 from .workspace import Workspace
 
 STANDARD_SOURCE = "standard analyses"
-STANDARD = "toolkit.standard(records, emit, labels={labels})"
+PRESET = "toolkit.preset(records, emit, labels={labels})"
+SEARCHED = "toolkit.searched(records, emit, labels={labels})"
 FAILURES_SHOWN = 16
 CODE_SHOWN = 2500
 MOST_NAMES = 20
@@ -31,7 +32,7 @@ FINDINGS_SHOWN = 30_000
 """Characters of all findings in a request."""
 LONGEST_CODE = 20_000
 PLAYBOOK_P = 0.1
-"""The playbook supposes what the diagnosis half shows with a p-value below this."""
+"""The standard analyses suppose what they show with a p-value below this."""
 
 
 class HypothesisDraft(BaseModel):
@@ -101,6 +102,10 @@ class Draft:
     fix: str
     findings: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
+    among: int = 0
+    """Of a group that was fixed beforehand: how many were counted with it. 0: chosen after a look at what fails."""
+    named_by: frozenset[str] = frozenset()
+    """The independent requests, of this round and of earlier ones, that named it."""
 
 
 @dataclass(frozen=True)
@@ -115,17 +120,26 @@ class Brief:
 
 
 async def run_standard(workspace: Workspace) -> list[Draft]:
-    """Run the standard analyses in the sandbox; the playbook's hypotheses come from what they found."""
-    await workspace.run(STANDARD.format(labels=list(workspace.task.labels)), STANDARD_SOURCE)
+    """Run the standard analyses in the sandbox; the playbook's hypotheses come from what they found.
+
+    Groups that are fixed beforehand (each value of a field, each label, each quarter of the lengths) are counted on all
+    of the champion's records; what is searched for, on the diagnosis half.
+    """
+    labels = list(workspace.task.labels)
+    await workspace.run(PRESET.format(labels=labels), STANDARD_SOURCE, everywhere=True)
+    fixed = len(workspace.findings)
+    await workspace.run(SEARCHED.format(labels=labels), STANDARD_SOURCE)
     drafts: dict[str, Draft] = {}
-    for finding in workspace.findings:
-        for row in finding.value if isinstance(finding.value, list) else []:
+    for place, finding in enumerate(workspace.findings):
+        rows = finding.value if isinstance(finding.value, list) else []
+        for row in rows:
             predicate = row.get("predicate") if isinstance(row, dict) else None
             if not isinstance(predicate, str) or not _speaks(row):
                 continue
             group = fenced(str(row.get("group", "")), cap=120)
             claim = f"{group}: fails more often than the others"
-            draft = Draft(STANDARD_SOURCE, claim, predicate, "fewer failures there", "", (finding.id,))
+            among = len(rows) if place < fixed else 0
+            draft = Draft(STANDARD_SOURCE, claim, predicate, "fewer failures there", "", (finding.id,), among=among)
             drafts.setdefault(predicate, draft)
     return list(drafts.values())
 
@@ -212,6 +226,7 @@ async def diagnose(
                 fenced(h.fix.strip(), cap=600),
                 _known(h.findings, workspace),
                 shown,
+                named_by=frozenset([f"{iteration}.{opinion}"]),
             )
             for h in found[:most]
         ]

@@ -6,11 +6,11 @@ scores.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..evaluation.hypotheses import Support, adjusted, overlap, p_value, predicate_problem
-from .diagnostician import INVENTED, STANDARD_SOURCE, Draft
+from .diagnostician import INVENTED, Draft
 from .meaning import said_before, same_meaning
 from .workspace import Workspace
 
@@ -22,6 +22,9 @@ UNSETTLED = (0.3, 0.6, 0.75)
 more independent requests named it."""
 
 LEAST_MATCHED = 3
+
+REFUTED_ABOVE = 0.5
+"""A hypothesis is refuted when its matched examples do not fail more often at all where nobody looked."""
 
 REFUTING = "not confirmed where nobody looked"
 """How the reason begins for which a hypothesis is dropped that was counted and did not hold."""
@@ -68,12 +71,15 @@ class Tested:
 async def test_hypotheses(workspace: Workspace, drafts: Sequence[Draft], fdr: float) -> list[Tested]:
     """Every draft with its counts over all of the champion's records, in order; believed or dropped.
 
-    A hypothesis is confirmed when its matched examples fail more often on the confirmation half, at a false
-    discovery rate of `fdr` over the hypotheses of this round. Where that half could not have shown it even if all
-    matched examples failed, it is unsettled. Without a sandbox nothing can be tested: all are unsettled.
+    A hypothesis is confirmed when its matched examples fail more often, at a false discovery rate of `fdr`. Groups
+    that were fixed beforehand are tested on all records, among all groups that were counted with them. What somebody
+    supposed after a look at failures is tested on the confirmation half, among all that was supposed in this round; it
+    is unsettled where that half says too little, and dropped where it fails no more often there. Without a sandbox
+    nothing can be tested: all are unsettled.
     """
     if workspace.sandbox is None:
-        return [Tested(d, "unsettled", "nothing was counted: no code may run") for d in drafts]
+        why = "nothing was counted: no code may run"
+        return [Tested(d, "unsettled", why, sources=d.named_by) for d in drafts]
     problems = [_problem(d) for d in drafts]
     sound = [d for d, problem in zip(drafts, problems, strict=True) if not problem]
     masks = dict(zip([id(d) for d in sound], await workspace.masks([d.predicate for d in sound]), strict=True))
@@ -85,7 +91,8 @@ async def test_hypotheses(workspace: Workspace, drafts: Sequence[Draft], fdr: fl
             continue
         everywhere, fresh = workspace.support(mask), workspace.support(mask, confirmation=True)
         matched = frozenset(i for i, hit in mask.items() if hit)
-        tested.append(Tested(draft, "unsettled", "", everywhere, fresh, p_value(fresh), matched=matched))
+        p = p_value(everywhere if draft.among else fresh)
+        tested.append(Tested(draft, "unsettled", "", everywhere, fresh, p, matched=matched, sources=draft.named_by))
     return _judged(tested, fdr)
 
 
@@ -98,20 +105,28 @@ def _problem(draft: Draft) -> str:
 
 
 def _judged(tested: Sequence[Tested], fdr: float) -> list[Tested]:
-    alive = [t for t in tested if t.status != "dropped"]
-    values = dict(zip([id(t) for t in alive], adjusted([t.p for t in alive]), strict=True))
+    values: dict[int, float] = {}
+    families: dict[tuple[str, ...], list[Tested]] = {}
+    for t in tested:
+        if t.status != "dropped":
+            families.setdefault(t.draft.findings if t.draft.among else (), []).append(t)
+    for family in families.values():
+        among = max(t.draft.among for t in family)
+        values |= dict(zip(map(id, family), adjusted([t.p for t in family], among), strict=True))
+    fixed = {t.matched: values[id(t)] for t in tested if t.draft.among and id(t) in values}
     judged = []
     for t in tested:
         if t.status == "dropped":
             judged.append(t)
             continue
-        t, q = replace(t, q=values[id(t)]), values[id(t)]
-        if q <= fdr:
+        # Who supposes what was counted anyway has seen these counts: half of the records are no fresh look at it.
+        t = replace(t, q=fixed.get(t.matched, values[id(t)]))
+        if t.q <= fdr:
             judged.append(replace(t, status="confirmed"))
         elif t.support.n < LEAST_MATCHED or t.support.failures == 0:
             judged.append(replace(t, status="dropped", reason=f"too few failures are matched ({t.support.words})"))
-        elif _could_have_shown(t, fdr):
-            judged.append(replace(t, status="dropped", reason=f"{REFUTING} (q = {q:.2f})"))
+        elif t.p > REFUTED_ABOVE and _could_have_shown(t, fdr):
+            judged.append(replace(t, status="dropped", reason=f"{REFUTING} (p = {t.p:.2f})"))
         else:
             judged.append(replace(t, reason="too few fresh examples to confirm or refute it"))
     return judged
@@ -138,7 +153,7 @@ def merged(tested: Sequence[Tested], labels: Sequence[str]) -> list[Tested]:
         if twin is None:
             kept.append(t)
         elif twin.draft.source != t.draft.source:
-            better = replace(twin, sources=(twin.sources | {twin.draft.source, t.draft.source}) - {STANDARD_SOURCE})
+            better = replace(twin, sources=twin.sources | t.sources)
             if not twin.draft.fix:
                 better = replace(better, draft=replace(twin.draft, fix=t.draft.fix, shown=t.draft.shown))
             kept[kept.index(twin)] = better
@@ -151,8 +166,27 @@ def _twins(a: Tested, b: Tested, labels: Sequence[str]) -> bool:
     return overlap(a.matched, b.matched) >= DUPLICATE
 
 
-def triage(tested: Sequence[Tested], *, tried: Collection[str], most: int, labels: Sequence[str]) -> list[Tested]:
-    """The directions to act on: the best believed hypotheses, those with a fix that was tried before left out."""
+def triage(
+    tested: Sequence[Tested],
+    *,
+    tried: Collection[str],
+    most: int,
+    labels: Sequence[str],
+    useful: Callable[[Tested], float] | None = None,
+) -> list[Tested]:
+    """The directions to act on: those of the greatest expected gain, which is the failures that may be explained, times
+    their rate, times how likely the fix is `useful` (0 to 1; None: how far the cause is believed).
+
+    Those with a fix that was tried before are left out. One without a fix has to be confirmed: it is to be worked out
+    in a request of its own.
+    """
     believed = [t for t in merged([t for t in tested if t.status != "dropped"], labels) if t.support.n or not t.matched]
+    believed = [t for t in believed if t.draft.fix or t.status == "confirmed"]
     fresh = [t for t in believed if not (t.draft.fix and said_before(t.draft.fix, tried, labels))]
-    return sorted(fresh, key=lambda t: -t.worth)[:most]
+
+    def gain(t: Tested) -> float:
+        if useful is None or not t.draft.fix:
+            return t.worth
+        return useful(t) * (t.support.failures * t.support.rate if t.support.n else 1.0)
+
+    return sorted(fresh, key=lambda t: -gain(t))[:most]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 WORD = re.compile(r"[^\W_]{3,}")
 STEM = 6
@@ -99,6 +100,7 @@ COMMON = frozenset(
 )
 
 
+@lru_cache(maxsize=4096)
 def words(text: str) -> frozenset[str]:
     """The stems of a text's words that carry meaning."""
     stems = {word.lower()[:STEM] for word in WORD.findall(text)}
@@ -110,25 +112,28 @@ def same_meaning(one: str, other: str, labels: Sequence[str] = ()) -> bool:
 
     The labels decide because two rules that differ in nothing else say opposite things.
     """
+    labels = tuple(labels)
     names, others = _named(one, labels), _named(other, labels)
     if names != others or _turns(one) != _turns(other):
         return False
-    of_labels = {stem for label in labels for stem in words(label)}
+    of_labels = words(" ".join(labels))
     a, b = words(one) - of_labels, words(other) - of_labels
     if not a or not b:
         return one.strip().casefold() == other.strip().casefold() or (not a and not b and bool(names))
     return len(a & b) >= max(1.0, ALIKE * min(len(a), len(b)))
 
 
-def _named(text: str, labels: Sequence[str]) -> set[str]:
+@lru_cache(maxsize=4096)
+def _named(text: str, labels: tuple[str, ...]) -> frozenset[str]:
     """The labels that stand in a text as whole words."""
     said = text.casefold()
-    return {label for label in labels if re.search(rf"(?<!\w){re.escape(label.casefold())}(?!\w)", said)}
+    return frozenset(label for label in labels if re.search(rf"(?<!\w){re.escape(label.casefold())}(?!\w)", said))
 
 
 TURNING = re.compile(r"\d+|\b(?:not|never|no|only|without|except|unless|don't)\b", re.IGNORECASE)
 
 
+@lru_cache(maxsize=4096)
 def _turns(text: str) -> list[str]:
     """Numbers and words that turn a sentence into its opposite, in order."""
     return sorted(found.lower() for found in TURNING.findall(text))

@@ -83,6 +83,11 @@ class Workspace:
         return Table(row for row in self._rows() if row["example_id"] in self.half)
 
     @cached_property
+    def _champions(self) -> Table:
+        """All of the champion's records, for counts by groups that nobody chose."""
+        return Table(row for row in self._rows() if row["prompt_id"] == self.champion.id)
+
+    @cached_property
     def _blind(self) -> Table:
         """What predicates see: the champion's first answers, without what came of them."""
         own = (r for r in self._rows() if r["prompt_id"] == self.champion.id and r["repeat"] == 0)
@@ -106,10 +111,11 @@ class Workspace:
         bad = self.failed
         return [r for r in own if r.repeat == 0 and bad.get(r.example_id) and r.example_id in self.half]
 
-    async def run(self, code: str, purpose: str) -> Execution:
-        """Run analysis code over the diagnosis half; what it emits becomes a finding with an id of its own."""
+    async def run(self, code: str, purpose: str, *, everywhere: bool = False) -> Execution:
+        """Run analysis code over the diagnosis half, or (our own code) `everywhere` over all of the champion's records;
+        what it emits becomes a finding with an id of its own."""
         assert self.sandbox is not None
-        execution = await self.sandbox.run(code, self._seen)
+        execution = await self.sandbox.run(code, self._champions if everywhere else self._seen)
         telling = [f for f in execution.results if f.value not in (None, [], {}, "")]
         self.nothing += [f.name for f in execution.results if f not in telling]
         found = [

@@ -176,13 +176,16 @@ def p_values(n: ArrayLike, failures: ArrayLike, other_n: ArrayLike, other_failur
     return np.asarray(np.where(said_nothing, 1.0, np.clip(p, 0.0, 1.0)))
 
 
-def adjusted(p_values: Sequence[float]) -> list[float]:
-    """Benjamini-Hochberg's adjusted p-values, in the order given: the smallest q at which each is believed."""
+def adjusted(p_values: Sequence[float], among: int = 0) -> list[float]:
+    """Benjamini-Hochberg's adjusted p-values, in the order given: the smallest q at which each is believed.
+
+    `among` is how many were tested, where only the smallest of their p-values are given.
+    """
     p = np.asarray(p_values, dtype=float)
     if not np.all((p >= 0) & (p <= 1)):
         raise ValueError("p-values must lie between 0 and 1")
     order = np.argsort(p)
-    grown = p[order] * len(p) / np.arange(1, len(p) + 1)
+    grown = p[order] * max(among, len(p)) / np.arange(1, len(p) + 1)
     found = np.empty(len(p))
     found[order] = np.minimum(np.minimum.accumulate(grown[::-1])[::-1], 1.0)
     return found.tolist()

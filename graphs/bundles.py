@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..agents.attribution import Share, Trial, attribute
+from ..agents.edits import Edit, edited
+from ..agents.workspace import FAILS_BELOW
 from ..errors import BudgetExceeded
 from ..evaluation.evaluator import Job
+from ..evaluation.usefulness import harmful
 from ..evaluation.panels import without_demos
+from ..seeding import shuffled
+from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from .session import Session
 
 BLOCK = 48
 """The champion is measured in blocks, so that what was paid is kept."""
+
+HELD_BACK = 12
+"""A sentence of the champion is left out on so many failures of the holdout split."""
 
 UNLIMITED = 200
 """The champion is measured on so many examples in all where no number of target calls limits the run."""
@@ -47,17 +56,85 @@ async def shares(
     iteration: int,
     among: frozenset[str] | None = None,
 ) -> list[Share] | None:
-    """What each edit is worth within the bundle of all, on examples that the champion was measured on (`among` these
-    ids); None where the budget has no room for that and a race after it."""
+    """What each edit of the champion is worth within the bundle of all, on examples that the champion was measured on
+    (`among` these ids); None where the budget has no room for that and a race after it."""
+    task = session.task
+
+    def build(edits: Sequence[Edit]) -> Prompt:
+        return edited(task, champion, edits, "a bundle of edits")
+
+    return await _measured(session, build, trials, failures(session, champion, rng, among), iteration)
+
+
+async def missed(
+    session: Session, champion: Prompt, start: Prompt, trials: Sequence[Trial], rng: np.random.Generator, iteration: int
+) -> list[Share] | None:
+    """What sentences of the champion are worth (each a trial whose edit adds it), on failures of the prompt that the
+    search set out from; None where the budget has no room for that and a race after it."""
+    task = session.task
+
+    def build(edits: Sequence[Edit]) -> Prompt:
+        left = {edit.text for edit in edits}
+        gone = [Edit(operation="remove", old=t.edit.text) for t in trials if t.edit.text not in left]
+        return edited(task, champion, gone, "some sentences left out") if gone else champion
+
+    found = await _measured(session, build, trials, failures(session, start, rng), iteration)
+    return None if found is None else await _without_harm(session, champion, build, found)
+
+
+async def _without_harm(
+    session: Session, champion: Prompt, build: Callable[[Sequence[Edit]], Prompt], found: Sequence[Share]
+) -> list[Share]:
+    """The shares, with those sentences marked that concern every answer and do harm on the holdout split: what
+    pays on the examples that a search looks at may be learned by heart."""
+    labels, task = session.task.labels, session.task
+    known = session.evaluator.scores(champion.id, task.holdout)
+    failing = [e for e in task.holdout if (score := known.get(e.id)) is not None and score < FAILS_BELOW][:HELD_BACK]
+    jobs = {
+        i: Job(build([s.trial.edit for s in found if s is not share]), failing)
+        for i, share in enumerate(found)
+        if failing and share.earned and not any(label.lower() in share.trial.edit.text.lower() for label in labels)
+    }
+    if not jobs:
+        return list(found)
+    try:
+        await session.evaluator.measure(*jobs.values())
+    except BudgetExceeded:
+        return list(found)
+    kept = list(found)
+    for i, job in jobs.items():
+        scores = [s for s in session.evaluator.scores(job.prompt.id, failing).values() if s is not None]
+        mended = sum(score >= FAILS_BELOW for score in scores)
+        if harmful(mended, len(scores)):
+            kept[i] = replace(found[i], harm=f"left out, {mended} of {len(scores)} held-back failures come right")
+    return kept
+
+
+def failures(
+    session: Session, prompt: Prompt, rng: np.random.Generator, among: frozenset[str] | None = None
+) -> list[Example]:
+    """The examples of the search split, shuffled, that a prompt is known to fail."""
+    bad = {
+        r.example_id
+        for r in session.evaluator.records(prompt.id, "search")
+        if r.repeat == 0 and r.score is not None and r.score < FAILS_BELOW and (among is None or r.example_id in among)
+    }
+    return [e for e in shuffled(without_demos(session.task.search, prompt), rng) if e.id in bad]
+
+
+async def _measured(
+    session: Session,
+    build: Callable[[Sequence[Edit]], Prompt],
+    trials: Sequence[Trial],
+    failing: Sequence[Example],
+    iteration: int,
+) -> list[Share] | None:
     rules, task = session.rules, session.task
     race = 2 * (rules.block + min(rules.holdout, len(task.holdout)))
     if not session.calls.room_for_new("target", len(trials) * COSTS + race):
         return None
-    known = {r.example_id for r in session.evaluator.records(champion.id, "search")}
-    usable = known if among is None else known & among
-    examples = [e for e in without_demos(task.search, champion) if e.id in usable]
     try:
-        found = await attribute(session.evaluator, champion, trials, examples, rng)
+        found = await attribute(session.evaluator, build, trials, failing)
     except BudgetExceeded:
         return None
     session.emit(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from itertools import zip_longest
 
@@ -21,6 +21,7 @@ from ..seeding import shuffled
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..traces.rows import CodeRun, Hypothesis
+from .archive import LEFT_OUT, Archive
 from .search import REFUTED
 from .session import Session
 from .state import RunState
@@ -110,6 +111,7 @@ def keep_tested(session: Session, iteration: int, tested: Sequence[Tested]) -> N
                     "tested": t.status,
                     "opinions": t.opinions,
                     "sources": sorted(t.sources),
+                    "named_by": sorted(d.named_by),
                 },
                 matched=tuple(sorted(t.matched)),
                 shown=d.shown,
@@ -119,7 +121,7 @@ def keep_tested(session: Session, iteration: int, tested: Sequence[Tested]) -> N
 
 def tested(session: Session, iteration: int) -> list[Tested]:
     """The hypotheses of an iteration, as they were tested."""
-    return [_tested(h) for h in session.hypotheses_of(iteration)]
+    return [_tested(h) for h in session.hypotheses_of(iteration) if h.source != LEFT_OUT]
 
 
 def _tested(h: Hypothesis) -> Tested:
@@ -201,7 +203,8 @@ def link(session: Session, iteration: int, index: int, candidate: Prompt) -> Non
 def proposals(session: Session, iteration: int) -> list[Proposed]:
     """The edits of an iteration by direction, those that promise most first."""
     found = []
-    for h in sorted(session.hypotheses_of(iteration), key=lambda h: (-_tested(h).worth, h.index)):
+    own = [h for h in session.hypotheses_of(iteration) if h.source != LEFT_OUT]
+    for h in sorted(own, key=lambda h: (-_tested(h).worth, h.index)):
         edits = tuple(Edit.model_validate(e) for e in h.edits if e["operation"] != "candidate")
         if h.status == "direction" and edits:
             found.append(Proposed(direction(session, iteration, h.index), h.claim, edits, h.shown))
@@ -225,13 +228,24 @@ def keep_weeded(session: Session, iteration: int, proposals: Sequence[Proposed],
         session.suppose(replace(h, edits=tuple(e.model_dump() for e in edits), reason=reason))
 
 
-def trials(proposals: Sequence[Proposed]) -> list[Trial]:
-    """Every edit of the proposals as one to be left out in turn."""
+def trials(session: Session, iteration: int, proposals: Sequence[Proposed]) -> list[Trial]:
+    """Every edit of the proposals as one to be left out in turn, with what is known for and against it so far."""
+    archive = Archive.of(session, iteration)
     return [
-        Trial((one.direction.index, place), edit, one.direction.matched, frozenset(one.shown))
+        Trial((one.direction.index, place), edit, one.direction.matched, frozenset(one.shown), archive.odds(edit.text))
         for one in proposals
         for place, edit in enumerate(one.edits)
     ]
+
+
+def only(proposals: Sequence[Proposed], keys: Collection[tuple[int, int]]) -> list[Proposed]:
+    """The proposals with those of their edits that have one of the keys (direction, place)."""
+    kept = []
+    for one in proposals:
+        edits = tuple(edit for place, edit in enumerate(one.edits) if (one.direction.index, place) in keys)
+        if edits:
+            kept.append(replace(one, edits=edits))
+    return kept
 
 
 def keep_shares(
@@ -247,7 +261,9 @@ def keep_shares(
         h = session.hypothesis(iteration, index)
         words = "; ".join(share.words for share in own)
         idle = [share.trial.edit.text for share in own if share.idle]
-        session.suppose(replace(h, support={**h.support, "share": words, "earned": bool(earned), "idle": idle}))
+        evidence = [[share.trial.edit.text, round(share.evidence, 4)] for share in own]
+        found = {"share": words, "earned": bool(earned), "idle": idle, "evidence": evidence}
+        session.suppose(replace(h, support={**h.support, **found}))
         if earned:
             kept.append(replace(one, edits=earned))
     return kept

@@ -20,8 +20,10 @@ from ..agents.diagnostician import Brief, Draft, diagnose, run_standard
 from ..agents.directions import test_hypotheses, triage
 from ..agents.edits import edit_of, with_demos
 from ..agents.proposer import Proposed, propose
+from ..evaluation.usefulness import probability
 from ..tasks.prompt import Prompt
 from . import diagnosis
+from .archive import Archive, carried
 from .at_once import at_once
 from .bundles import measure_champion
 from .sage_candidates import FILL, directed, earned, fill, from_playbook, scores_labels, together
@@ -47,7 +49,7 @@ class SageOptions(SearchOptions):
 
     directions: int = Field(default=20, ge=1, le=32)
     hypotheses: int = Field(default=8, ge=1, le=16)
-    opinions: int = Field(default=4, ge=1, le=8)
+    opinions: int = Field(default=10, ge=1, le=16)
     max_rounds: int = Field(default=4, ge=1, le=8)
     fdr: float = Field(default=0.2, gt=0, le=1)
     edits: int = Field(default=2, ge=1, le=5)
@@ -157,6 +159,7 @@ async def diagnostician(session: Session, state: SageState) -> Update:
 
         opinions = await at_once(opinion(number) for number in range(options.opinions))
         drafts += [draft for one in opinions for draft in one]
+        drafts += carried(session, session.prompt(state["champion"]), iteration, drafts, brief.tried)
         tested = await test_hypotheses(workspace, drafts, options.fdr)
     diagnosis.keep_tested(session, iteration, tested)
     return {}
@@ -165,8 +168,10 @@ async def diagnostician(session: Session, state: SageState) -> Update:
 async def choose_directions(session: Session, state: SageState) -> Update:
     """Keep the hypotheses that promise most per call."""
     options, iteration = options_of(session), state["iteration"]
+    archive = Archive.of(session, iteration)
     chosen = triage(
         diagnosis.tested(session, iteration),
+        useful=(lambda t: probability(archive.odds(t.draft.fix))) if session.desk else None,
         tried=diagnosis.tried(session, state["champion"], iteration),
         most=options.directions if session.desk else PLAYBOOK_DIRECTIONS,
         labels=session.task.labels,
@@ -194,8 +199,7 @@ async def proposer(session: Session, state: SageState) -> Update:
 
     async def one_direction(index: int) -> Proposed:
         direction = diagnosis.direction(session, iteration, index)
-        if direction.fix and not diagnosis.confirmed(session, iteration, index):
-            # A guess is tried as its author put it; what was confirmed is worth a request of its own.
+        if direction.fix:  # it is tried as its author put it; only what was counted alone has to be worked out
             return Proposed(direction, direction.claim, (edit_of(direction.fix),), ())
         return await propose(
             workspace,
@@ -227,6 +231,9 @@ async def critic(session: Session, state: SageState) -> Update:
     passed, reason = await review(
         session.task, champion, weeded.proposals, session.desk, session.copies, iteration=iteration, tried=tried
     )
+    if reason and not passed:  # a verdict on all of them at once leaves what more than one request named
+        trials = diagnosis.trials(session, iteration, weeded.proposals)
+        passed = tuple(diagnosis.only(weeded.proposals, {t.key for t in trials if t.prior > 0}))
     if reason:
         n = sum(len(one.edits) for one in weeded.proposals)
         session.emit("candidate_rejected", iteration=iteration, origin=f"{n} edits", reason=reason)
@@ -235,14 +242,14 @@ async def critic(session: Session, state: SageState) -> Update:
 
 
 async def attribution(session: Session, state: SageState) -> Update:
-    """Leave each edit out in turn, where it should help, and keep those that are missed; else make candidates as
-    `random` does."""
+    """Leave each edit out in turn, where it should help, and keep those that are missed, those of earlier iterations
+    too; else make candidates as `random` does."""
     iteration = state["iteration"]
     known = session.known_before(iteration)
     kept: dict[str, Prompt] = {}
-    proposals, tried_alone = await earned(session, state)
-    if proposals:
-        bundle = together(session, session.prompt(state["champion"]), proposals)
+    proposals, gone, tried_alone = await earned(session, state)
+    if proposals or gone:
+        bundle = together(session, session.prompt(state["champion"]), proposals, gone)
         if bundle.id not in known:
             kept[bundle.id] = bundle
     tried_alone = tried_alone and bool(kept)

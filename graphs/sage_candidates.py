@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,8 +11,11 @@ from ..agents.directed import directed_operators
 from ..agents.edits import Edit, edited
 from ..agents.proposer import Proposed
 from ..agents.rewriter import rewrite
+from ..agents.workspace import FAILS_BELOW
+from ..evaluation.usefulness import REFUTED
 from ..tasks.prompt import Prompt
 from . import bundles, diagnosis
+from .archive import in_doubt, keep_left_out
 from .at_once import at_once
 from .search import Search
 from .session import Session
@@ -21,27 +25,61 @@ FILL = 3
 """Candidates from `random`'s operator where an agent model proposed nothing of use."""
 
 
-def together(session: Session, champion: Prompt, chosen: Sequence[Proposed]) -> Prompt:
+HIDDEN_ABOVE = 0.5
+"""Where the champion fails more than this share, causes hide one another so much that leaving single edits out tells
+little: what several requests named is taken together, and looked into in the next iteration."""
+
+
+TOGETHER = 12
+"""So many edits are tried in one bundle: among more, those that do harm hide what the others mend."""
+
+SURE = math.log(3)
+"""Where nothing can be left out, an edit has to be as likely as this."""
+
+
+def together(session: Session, champion: Prompt, chosen: Sequence[Proposed], gone: Sequence[Edit]) -> Prompt:
+    """The champion with the edits, and without the sentences that nobody misses."""
     edits: list[Edit] = [edit for one in chosen for edit in one.edits]
     shown = tuple(dict.fromkeys(i for one in chosen for i in one.shown))
-    origin = f"{len(edits)} edit{'s' * (len(edits) > 1)} for {len(chosen)} direction{'s' * (len(chosen) > 1)}"
+    parts = [f"{len(edits)} edit{'s' * (len(edits) > 1)} for {len(chosen)} direction{'s' * (len(chosen) > 1)}"]
+    parts = parts * bool(edits) + [f"{len(gone)} sentence{'s' * (len(gone) > 1)} left out"] * bool(gone)
+    edits, origin = [*gone, *edits], ", ".join(parts)
     return edited(session.task, champion, edits, origin).model_copy(update={"shown": shown})
 
 
-async def earned(session: Session, state: RunState) -> tuple[list[Proposed], bool]:
-    """The proposals with the edits that earn their place in the bundle of all, and whether that was measured.
+async def earned(session: Session, state: RunState) -> tuple[list[Proposed], list[Edit], bool]:
+    """The proposals with the edits that earn their place in the bundle of all, the removals of the champion's sentences
+    that nobody misses, and whether both were measured.
 
-    Where the budget has no room for it, all of them: they have to pass a screen like any candidate.
+    Where the budget has no room for it, and where most examples fail, the edits that more than one request named.
     """
     iteration, champion = state["iteration"], session.prompt(state["champion"])
     proposals = diagnosis.proposals(session, iteration)
-    trials = diagnosis.trials(proposals)
+    trials = diagnosis.trials(session, iteration, proposals)
+    likely = diagnosis.only(proposals, {trial.key for trial in trials if trial.prior > 0})
+    if likely and _hidden(session, champion):
+        return likely, [], True
     rng = session.generator(iteration, "attribution")
-    shares = await bundles.shares(session, champion, trials, rng, iteration=iteration) if trials else None
+    gone: list[Edit] = []
+    start = Search(session, state, iteration).start
+    doubtful = in_doubt(session, champion, start, iteration)
+    if doubtful:
+        missed = await bundles.missed(session, champion, start, doubtful, rng, iteration)
+        gone = keep_left_out(session, iteration, missed or [])
+    best = sorted((t for t in trials if t.prior > REFUTED), key=lambda t: -t.prior)[:TOGETHER]
+    proposals = diagnosis.only(proposals, {trial.key for trial in best})
+    trials = diagnosis.trials(session, iteration, proposals)
+    shares = await bundles.shares(session, champion, trials, rng, iteration=iteration) if trials else []
     if shares is None:
-        return proposals, False
+        return diagnosis.only(likely, {t.key for t in best if t.prior > SURE}), gone, False
     kept = diagnosis.keep_shares(session, iteration, proposals, shares)
-    return kept, True
+    return kept, gone, True
+
+
+def _hidden(session: Session, champion: Prompt) -> bool:
+    scores = [r.score for r in session.evaluator.records(champion.id, "search") if r.repeat == 0]
+    known = [score for score in scores if score is not None]
+    return sum(score < FAILS_BELOW for score in known) > HIDDEN_ABOVE * len(known)
 
 
 async def directed(session: Session, state: RunState, directions: Sequence[int], known: set[str]) -> list[Prompt]:

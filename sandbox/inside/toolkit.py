@@ -53,7 +53,10 @@ PAIR_CUTS = 16
 
 MOST_PROMPTS = 6
 MOST_ROWS = 12
-"""Rows that `standard` and `within` show of an analysis."""
+"""Rows that `searched` and `within` show of an analysis."""
+
+MOST_PRESET = 100
+"""Rows that `preset` gives of an analysis: all there are, so that nothing is chosen."""
 
 MOST_TESTED = 300
 """Groups that get an exact p-value; a normal approximation picks them."""
@@ -359,41 +362,53 @@ def _tested_groups(view: _View, groups: Sequence[_Group]) -> list[Row]:
 
 
 def by_label(records: pd.DataFrame, *, prompt_id: Any = None, threshold: float = FAILS_BELOW) -> list[Row]:
-    """A group per expected answer, where there are 2 to 100 of them and most occur again; of three or more also all
-    but one, the mark of a model that keeps giving one answer."""
+    """A group per expected answer, where there are 2 to 100 of them and most occur again."""
+    view = _view(records, prompt_id, threshold)
+    return _tested_groups(view, _labels(view.table))
+
+
+def by_other_labels(records: pd.DataFrame, *, prompt_id: Any = None, threshold: float = FAILS_BELOW) -> list[Row]:
+    """Of three or more labels all but one, that one which tells most: the mark of a model that keeps giving one
+    answer."""
     view = _view(records, prompt_id, threshold)
     labels = _labels(view.table)
     if len(labels) < 3:
-        return _tested_groups(view, labels)
+        return []
     others = [
         _Group(g.name.replace("=", " is not ", 1), f"~({g.predicate})", ~g.mask, g.field, "all but one") for g in labels
     ]
-    return _tested_groups(view, labels + _best_of_kind(view, others))
+    return _tested_groups(view, _best_of_kind(view, others))
 
 
 def by_field(records: pd.DataFrame, *, prompt_id: Any = None, threshold: float = FAILS_BELOW) -> list[Row]:
-    """A group per value of each metadata field with 2 to 20 of them; numbers also cut at quartiles and where it
-    tells most. Fields of free text, of one value, or of lists and dictionaries are left out."""
+    """A group per value of each metadata field with 2 to 20 of them; numbers also cut at quartiles. Fields of free
+    text, of one value, or of lists and dictionaries are left out."""
     view = _view(records, prompt_id, threshold)
     groups: list[_Group] = []
     for field in _fields(view.table):
         values = _values(view.table, field, MOST_VALUES)
         groups += values
         if len(values) != 2:
-            groups += _best_of_kind(view, _cuts(view.table, field, MOST_CUTS)) + _cuts(view.table, field, 3)
+            groups += _cuts(view.table, field, 3)
     return _tested_groups(view, groups)
 
 
 def by_length(records: pd.DataFrame, *, prompt_id: Any = None, threshold: float = FAILS_BELOW) -> list[Row]:
-    """The input's length: the best cut each way, and the quartiles. In words, or where these hardly vary (one
-    long word, a script without spaces) in characters."""
+    """The quarters of the input's length. In words, or where these hardly vary (one long word, a script without
+    spaces) in characters."""
     view = _view(records, prompt_id, threshold)
     field = _length(view.table)
-    if field is None:
-        return []
-    return _tested_groups(
-        view, [*_best_of_kind(view, _cuts(view.table, field, MOST_CUTS)), *_quarters(view.table, field)]
-    )
+    return _tested_groups(view, _quarters(view.table, field)) if field else []
+
+
+def by_cut(records: pd.DataFrame, *, prompt_id: Any = None, threshold: float = FAILS_BELOW) -> list[Row]:
+    """Of each number, the input's length among them, the cut each way that tells most."""
+    view = _view(records, prompt_id, threshold)
+    fields = [field for field in _fields(view.table) if len(_values(view.table, field, MOST_VALUES)) != 2]
+    if length := _length(view.table):
+        fields.append(length)
+    groups = [group for field in fields for group in _best_of_kind(view, _cuts(view.table, field, MOST_CUTS))]
+    return _tested_groups(view, groups)
 
 
 def _length(table: pd.DataFrame) -> str | None:
@@ -745,7 +760,7 @@ def _overall(records: pd.DataFrame) -> list[Row]:
     ]
 
 
-def _emitted(emit: Emit, analyses: Iterable[tuple[str, Callable[[], list[Row]], str]]) -> None:
+def _emitted(emit: Emit, analyses: Iterable[tuple[str, Callable[[], list[Row]], str]], most: int = MOST_ROWS) -> None:
     """Run each analysis and emit its first rows; one that fails says so and stops nothing."""
     for name, analysis, note in analyses:
         try:
@@ -755,30 +770,54 @@ def _emitted(emit: Emit, analyses: Iterable[tuple[str, Callable[[], list[Row]], 
             continue
         if not rows:
             note = "nothing found"
-        elif len(rows) > MOST_ROWS:
-            note = f"{note}; {MOST_ROWS} of {len(rows)} rows" if note else f"{MOST_ROWS} of {len(rows)} rows"
-        emit(name, rows[:MOST_ROWS], note)
+        elif len(rows) > most:
+            note = f"{note}; {most} of {len(rows)} rows" if note else f"{most} of {len(rows)} rows"
+        emit(name, rows[:most], note)
 
 
-def standard(records: pd.DataFrame, emit: Emit, labels: Sequence[str] = ()) -> None:
-    """Run every analysis of this file and `emit(name, rows, note)` at most 12 rows of each."""
+def _prepared(records: pd.DataFrame, emit: Emit) -> pd.DataFrame:
+    try:
+        return with_lengths(records)
+    except Exception as error:
+        emit("lengths", [], _text(f"failed: {type(error).__name__}: {error}"))
+        return records
+
+
+def preset(records: pd.DataFrame, emit: Emit, labels: Sequence[str] = ()) -> None:
+    """Counts by groups that are fixed before anything is known of what fails: `emit(name, rows, note)` for each of
+    these analyses, with every group that there is (of those of most values the first 100)."""
     if not len(records):
         emit("overall", [], "there are no records")
         return
-    try:
-        records = with_lengths(records)
-    except Exception as error:
-        emit("lengths", [], _text(f"failed: {type(error).__name__}: {error}"))
+    records = _prepared(records, emit)
     _emitted(
         emit,
         [
             ("overall", lambda: _overall(records), "counts are of the champion's records that have a score"),
             ("by_label", lambda: by_label(records), "failures by expected answer"),
             ("label_shares", lambda: label_shares(records, labels), "how often each label is expected and answered"),
-            ("confusion", lambda: confusion(records, labels), "what was answered instead"),
+            ("confusion", lambda: confusion(records, labels)[:MOST_ROWS], "what was answered instead"),
             ("output_format", lambda: output_format(records, labels), "the form of the answers"),
             ("by_field", lambda: by_field(records), "failures by metadata field"),
             ("by_length", lambda: by_length(records), "failures by length of the input"),
+        ],
+        MOST_PRESET,
+    )
+
+
+def searched(records: pd.DataFrame, emit: Emit, labels: Sequence[str] = ()) -> None:
+    """The groups that tell most among the very many that there are, and what examples show: at most 12 rows of each.
+
+    What is found so has been chosen for how it fails: only examples that were not looked at can say whether it holds.
+    """
+    if not len(records):
+        return
+    records = _prepared(records, emit)
+    _emitted(
+        emit,
+        [
+            ("by_other_labels", lambda: by_other_labels(records), "all labels but one"),
+            ("by_cut", lambda: by_cut(records), "the best cut of each number"),
             ("by_field_pairs", lambda: by_field_pairs(records), "pairs that fail more often than either half alone"),
             ("terms", lambda: terms(records), "terms that failing inputs hold more often"),
             ("disagreements", lambda: disagreements(records), "examples that only one of two prompts got right"),

@@ -1,0 +1,151 @@
+"""What `sage` remembers of ideas over the iterations of a run: who named which, and what was measured of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..agents.attribution import Share, Trial
+from ..agents.diagnostician import Draft
+from ..agents.edits import Edit, edited
+from ..agents.meaning import said_before, same_meaning
+from ..agents.operators import new_sentences, sentences
+from ..evaluation.usefulness import REFUTED, REJECTED, TRUSTED, named
+from ..tasks.prompt import Prompt
+from ..traces.rows import Hypothesis
+from .session import Session
+
+CARRIED = 12
+"""So many of what earlier iterations supposed, and nobody named again, are supposed once more."""
+
+EARLIER = "an earlier diagnosis"
+REJECTIONS = ("not better", "breaks too much", "screened out")
+"""Outcomes that speak against all that a candidate tried."""
+
+LEFT_OUT = "sentences left out"
+LEFT_OUT_FROM = 10_000
+"""The hypotheses of an iteration that are sentences of the champion are numbered from here."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What was named and measured up to an iteration: who named which text (`iteration.request`), and what each trial
+    said for it. Ideas are told apart by meaning; nothing that was named once is forgotten."""
+
+    said: tuple[tuple[str, str], ...]
+    evidence: tuple[tuple[str, float], ...]
+    requests: dict[int, int]
+    """How many independent requests were made, by iteration."""
+    labels: tuple[str, ...]
+
+    @classmethod
+    def of(cls, session: Session, iteration: int) -> Archive:
+        """The archive as it stands in this iteration, its own hypotheses included, but not what they came to."""
+        said: list[tuple[str, str]] = []
+        evidence: list[tuple[str, float]] = []
+        for h in (*session.hypotheses_before(iteration), *session.hypotheses_of(iteration)):
+            said += [(who, h.fix) for who in h.support.get("named_by", ()) if h.fix]
+            texts = [str(e["text"]) for e in h.edits if e["operation"] != "candidate"]
+            said += [(f"{h.iteration}.direction {h.index}", text) for text in texts if text and text != h.fix]
+            if h.iteration < iteration:
+                if h.support.get("outcome") in REJECTIONS:
+                    evidence += [(text, REJECTED) for text in texts]
+                evidence += [(text, found) for text, found in h.support.get("evidence", ())]
+        requests: dict[int, set[str]] = {}
+        for who, _ in said:
+            if "direction" not in who:
+                requests.setdefault(_round(who), set()).add(who)
+        counts = {at: len(names) for at, names in requests.items()}
+        return cls(tuple(dict.fromkeys(said)), tuple(evidence), counts, tuple(session.task.labels))
+
+    def names(self, text: str) -> frozenset[str]:
+        """The requests that named this, in whatever words."""
+        return frozenset(who for who, other in self.said if self._same(text, other))
+
+    def odds(self, text: str) -> float:
+        """The log odds that the text is of use, by all that was said and measured of it."""
+        who = self.names(text)
+        first = min(map(_round, who), default=0)
+        asked = sum(n for at, n in self.requests.items() if at >= first)
+        return named(max(1, len(who)), max(asked, len(who))) + self.measured(text)
+
+    def measured(self, text: str) -> float:
+        """What was measured of the text, as log likelihood ratio; 0 where nothing was."""
+        return sum(found for other, found in self.evidence if self._same(text, other))
+
+    def _same(self, text: str, other: str) -> bool:
+        return text == other or same_meaning(text, other, self.labels)
+
+
+def _round(who: str) -> int:
+    return int(who.partition(".")[0])
+
+
+def carried(
+    session: Session, champion: Prompt, iteration: int, now: Sequence[Draft], out: Sequence[str]
+) -> list[Draft]:
+    """Fixes of earlier iterations that nothing speaks against, neither in the champion nor named again now nor among
+    what was tried (`out`): they are counted anew on the champion's records, the most promising first."""
+    archive, labels = Archive.of(session, iteration), session.task.labels
+    standing = [*sentences(champion.system), *out, *(d.fix for d in now if d.fix)]
+    found: list[tuple[float, Draft]] = []
+    for h in reversed(session.hypotheses_before(iteration)):
+        if h.status == "dropped" or not h.fix or not h.predicate or said_before(h.fix, standing, labels):
+            continue
+        odds = archive.odds(h.fix)
+        if odds > REFUTED:
+            named_by = archive.names(h.fix)
+            found.append((odds, Draft(EARLIER, h.claim, h.predicate, h.effect, h.fix, (), h.shown, named_by=named_by)))
+            standing.append(h.fix)
+    return [draft for _, draft in sorted(found, key=lambda pair: -pair[0])[:CARRIED]]
+
+
+def in_doubt(session: Session, champion: Prompt, start: Prompt, iteration: int) -> list[Trial]:
+    """The champion's own sentences that were never left out, and that few requests named, as trials."""
+    archive = Archive.of(session, iteration)
+    matched: dict[str, frozenset[str]] = {}
+    for h in session.hypotheses_before(iteration):
+        for text in (h.fix, *(str(e["text"]) for e in h.edits)):
+            matched[text] = matched.get(text, frozenset()) | frozenset(h.matched)
+    trials = []
+    for place, text in enumerate(new_sentences(champion, start)):
+        prior = archive.odds(text)
+        without = Edit(operation="remove", old=text)
+        if archive.measured(text) or prior >= TRUSTED or session.task.violations(_applied(session, champion, without)):
+            continue
+        trials.append(
+            Trial((LEFT_OUT_FROM + place, 0), Edit(text=text), matched.get(text, frozenset()), frozenset(), prior)
+        )
+    return trials
+
+
+def _applied(session: Session, champion: Prompt, edit: Edit) -> Prompt:
+    return edited(session.task, champion, [edit], "a sentence left out")
+
+
+def keep_left_out(session: Session, iteration: int, shares: Sequence[Share]) -> list[Edit]:
+    """Store what the champion's sentences are worth; returns the removals of those that nobody misses."""
+    gone: list[Edit] = []
+    for share in shares:
+        text, keep = share.trial.edit.text, share.earned or (not share.tested and share.trial.prior > 0)
+        session.suppose(
+            Hypothesis(
+                run_id=session.run.id,
+                iteration=iteration,
+                index=share.trial.key[0],
+                source=LEFT_OUT,
+                claim="a sentence of the prompt is missed where it is left out",
+                predicate="",
+                effect="",
+                fix="",
+                findings=(),
+                status="spare" if keep else "dropped",
+                reason=share.words,
+                support={"evidence": [[text, round(share.evidence, 4)]], "idle": [] if keep else [text]},
+                matched=(),
+                shown=(),
+            )
+        )
+        if not keep:
+            gone.append(Edit(operation="remove", old=text))
+    return gone
