@@ -36,7 +36,8 @@ class ValidationRules(BaseModel):
     split are looked at before a candidate is accepted; it must not break more than `max_regression` of them (a rate).
     Where more than `max_missing` of a candidate's answers are missing, it is not accepted.
 
-    `accept`: `likely` takes a candidate whose probability of being better reaches `confidence`; `significant`
+    `accept`: `likely` takes a candidate whose probability of being better reaches `confidence` (where its text is shorter,
+    `shorter`, if that is set); `significant`
     spends an error rate of 5 % over all candidates of the run (anytime-valid); `argmax` takes the higher mean, as
     SPO does; `threshold` takes a mean that is higher by `least_gain`, or by anything where the champion's is within
     `least_gain` of 1 (arXiv 2406.13443). A finalist is out as soon as its probability of being better falls under
@@ -56,6 +57,7 @@ class ValidationRules(BaseModel):
     holdout: int = Field(default=36, ge=0)
     accept: Literal["likely", "significant", "argmax", "threshold"] = "likely"
     confidence: float = Field(default=0.8, ge=0.5, lt=1)
+    shorter: float | None = Field(default=None, ge=0, lt=1)
     least_gain: float = Field(default=0.1, ge=0, le=1)
     clearly_better: float = Field(default=0.95, ge=0.5, le=1)
     drop_below: float = Field(default=0.3, ge=0, lt=1)
@@ -74,11 +76,11 @@ def bold(rules: ValidationRules) -> ValidationRules:
     """The rules for a candidate whose edits were left out one by one and missed.
 
     That is evidence of another kind, so it need only be more likely better than not on a short race; the records of
-    the next diagnosis show whether it keeps the lead.
+    the next diagnosis show whether it keeps the lead. One that only leaves sentences out need not be better at all.
     """
     if rules.accept != "likely":
         return rules
-    changes = {"confidence": 0.51, "drop_below": 0.1, "drop_step": 0.0, "max_race": 2 * rules.block}
+    changes = {"confidence": 0.51, "shorter": 0.4, "drop_below": 0.1, "drop_step": 0.0, "max_race": 2 * rules.block}
     return rules.model_copy(update=changes)
 
 
@@ -153,7 +155,7 @@ class Validator:
                 "reused": self._reused(candidate),
             }
             rank = index + list(candidates).index(candidate) + 1
-            if not self._passes(champion, races[candidate], rank):
+            if not self._passes(champion, candidate, races[candidate], rank):
                 verdict = Verdict(candidate.id, False, "not better", _race_words(races[candidate]), base)
             elif reason := self._missing(candidate):
                 verdict = Verdict(candidate.id, False, "inconclusive", reason, base)
@@ -273,7 +275,7 @@ class Validator:
         mean = sum(differences) / len(differences)
         return mean if self.rules.accept in ("argmax", "threshold") else probability_better(differences)
 
-    def _passes(self, champion: Prompt, differences: Sequence[float], rank: int) -> bool:
+    def _passes(self, champion: Prompt, candidate: Prompt, differences: Sequence[float], rank: int) -> bool:
         if not differences:
             return False
         if self.rules.accept == "threshold":
@@ -285,7 +287,9 @@ class Validator:
             return sum(differences) > 0
         if self.rules.accept == "significant":
             return PairedTest().after(differences).p_ahead <= candidate_alpha(rank)
-        return probability_better(differences) >= self.rules.confidence
+        shorter = self.rules.shorter is not None and len(candidate.system) < len(champion.system)
+        least = self.rules.shorter if shorter else self.rules.confidence
+        return probability_better(differences) >= (least or 0.0)
 
     # -- preservation ----------------------------------------------------------------------------------------
 
@@ -318,7 +322,7 @@ class Validator:
             if check.rejected:
                 reason = f"breaks {check.broken} and fixes {check.fixed} of {check.handled} guarded examples"
                 return Verdict(candidate.id, False, "breaks too much", reason, stats), False
-        if not self._passes(champion, both, rank):
+        if not self._passes(champion, candidate, both, rank):
             return Verdict(candidate.id, False, "not better", _race_words(both), stats), False
         return Verdict(candidate.id, True, "accepted", _race_words(both), stats), False
 

@@ -62,11 +62,12 @@ class Archive:
         """The requests that named this, in whatever words."""
         return frozenset(who for who, other in self.said if self._same(text, other))
 
-    def odds(self, text: str) -> float:
-        """The log odds that the text is of use, by all that was said and measured of it."""
-        who = self.names(text)
+    def odds(self, text: str, until: int | None = None) -> float:
+        """The log odds that the text is of use, by all that was measured of it and by who named it, up to an iteration
+        (`until`): what stands in the prompt nobody names again."""
+        who = {name for name in self.names(text) if until is None or _round(name) <= until}
         first = min(map(_round, who), default=0)
-        asked = sum(n for at, n in self.requests.items() if at >= first)
+        asked = sum(n for at, n in self.requests.items() if first <= at and (until is None or at <= until))
         return named(max(1, len(who)), max(asked, len(who))) + self.measured(text)
 
     def measured(self, text: str) -> float:
@@ -104,12 +105,15 @@ def in_doubt(session: Session, champion: Prompt, start: Prompt, iteration: int) 
     """The champion's own sentences that were never left out, and that few requests named, as trials."""
     archive = Archive.of(session, iteration)
     matched: dict[str, frozenset[str]] = {}
+    since: dict[str, int] = {}
     for h in session.hypotheses_before(iteration):
         for text in (h.fix, *(str(e["text"]) for e in h.edits)):
             matched[text] = matched.get(text, frozenset()) | frozenset(h.matched)
+            if h.support.get("outcome") == "accepted":
+                since.setdefault(text, h.iteration)
     trials = []
     for place, text in enumerate(new_sentences(champion, start)):
-        prior = archive.odds(text)
+        prior = archive.odds(text, since.get(text))
         without = Edit(operation="remove", old=text)
         if archive.measured(text) or prior >= TRUSTED or session.task.violations(_applied(session, champion, without)):
             continue

@@ -26,7 +26,7 @@ from . import diagnosis
 from .archive import Archive, carried
 from .at_once import at_once
 from .bundles import measure_champion
-from .sage_candidates import FILL, directed, earned, fill, from_playbook, scores_labels, together
+from .sage_candidates import FILL, directed, earned, fill, from_playbook, scores_labels, together, without
 from .search_loop import after_validate, judge, leader, proposed, settle
 from .session import Session
 from .state import Context, Graph, RunState, Update
@@ -248,10 +248,11 @@ async def attribution(session: Session, state: SageState) -> Update:
     known = session.known_before(iteration)
     kept: dict[str, Prompt] = {}
     proposals, gone, tried_alone = await earned(session, state)
-    if proposals or gone:
-        bundle = together(session, session.prompt(state["champion"]), proposals, gone)
-        if bundle.id not in known:
-            kept[bundle.id] = bundle
+    champion = session.prompt(state["champion"])
+    bundles = [together(session, champion, proposals)] * bool(proposals) + [without(session, champion, gone)] * bool(
+        gone
+    )
+    kept |= {bundle.id: bundle for bundle in bundles if bundle.id not in known}
     tried_alone = tried_alone and bool(kept)
     if session.desk is None:
         for child in await directed(session, state, state["directions"], known):

@@ -37,14 +37,17 @@ SURE = math.log(3)
 """Where nothing can be left out, an edit has to be as likely as this."""
 
 
-def together(session: Session, champion: Prompt, chosen: Sequence[Proposed], gone: Sequence[Edit]) -> Prompt:
-    """The champion with the edits, and without the sentences that nobody misses."""
+def together(session: Session, champion: Prompt, chosen: Sequence[Proposed]) -> Prompt:
+    """The champion with all of the edits."""
     edits: list[Edit] = [edit for one in chosen for edit in one.edits]
     shown = tuple(dict.fromkeys(i for one in chosen for i in one.shown))
-    parts = [f"{len(edits)} edit{'s' * (len(edits) > 1)} for {len(chosen)} direction{'s' * (len(chosen) > 1)}"]
-    parts = parts * bool(edits) + [f"{len(gone)} sentence{'s' * (len(gone) > 1)} left out"] * bool(gone)
-    edits, origin = [*gone, *edits], ", ".join(parts)
+    origin = f"{len(edits)} edit{'s' * (len(edits) > 1)} for {len(chosen)} direction{'s' * (len(chosen) > 1)}"
     return edited(session.task, champion, edits, origin).model_copy(update={"shown": shown})
+
+
+def without(session: Session, champion: Prompt, gone: Sequence[Edit]) -> Prompt:
+    """The champion without the sentences that nobody misses."""
+    return edited(session.task, champion, gone, f"{len(gone)} sentence{'s' * (len(gone) > 1)} left out")
 
 
 async def earned(session: Session, state: RunState) -> tuple[list[Proposed], list[Edit], bool]:
@@ -68,7 +71,7 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], lis
         gone = keep_left_out(session, iteration, missed or [])
     best = sorted((t for t in trials if t.prior > REFUTED), key=lambda t: -t.prior)[:TOGETHER]
     proposals = diagnosis.only(proposals, {trial.key for trial in best})
-    trials = diagnosis.trials(session, iteration, proposals)
+    trials = [replace(t, prior=min(t.prior, 0.0)) for t in diagnosis.trials(session, iteration, proposals)]
     shares = await bundles.shares(session, champion, trials, rng, iteration=iteration) if trials else []
     if shares is None:
         return diagnosis.only(likely, {t.key for t in best if t.prior > SURE}), gone, False
