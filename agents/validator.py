@@ -80,7 +80,7 @@ def bold(rules: ValidationRules) -> ValidationRules:
     """
     if rules.accept != "likely":
         return rules
-    changes = {"confidence": 0.51, "shorter": 0.4, "drop_below": 0.1, "drop_step": 0.0, "max_race": 2 * rules.block}
+    changes = {"confidence": 0.5, "shorter": 0.35, "drop_below": 0.1, "drop_step": 0.0, "max_race": 2 * rules.block}
     return rules.model_copy(update=changes)
 
 

@@ -26,12 +26,15 @@ from . import diagnosis
 from .archive import Archive, carried
 from .at_once import at_once
 from .bundles import measure_champion
-from .sage_candidates import FILL, directed, earned, fill, from_playbook, scores_labels, together, without
+from .sage_candidates import FILL, directed, earned, fill, from_playbook, hidden, scores_labels, together, without
 from .search_loop import after_validate, judge, leader, proposed, settle
 from .session import Session
 from .state import Context, Graph, RunState, Update
 from .steps import side, step
 from .strategy import SPO, SearchOptions, Strategy
+
+CLOSELY = 2
+"""Hypotheses asked of a diagnostician who looks at the failures of one answer."""
 
 PLAYBOOK_DIRECTIONS = 3
 """So many directions are acted on where no agent model is set: each costs a candidate."""
@@ -142,9 +145,12 @@ async def diagnostician(session: Session, state: SageState) -> Update:
             refuted=diagnosis.refuted(session, iteration),
             unseen=frozenset(e.id for e in session.panels.panel(iteration)),
         )
-        desk, small = session.desk, options.profile == "small"
+        desk, small, champion = session.desk, options.profile == "small", session.prompt(state["champion"])
 
         async def opinion(number: int) -> list[Draft]:
+            # Once the causes that many failures share are mended, half of the requests look closely at one answer each.
+            close = number % 2 == 1 and session.task.labels and not hidden(session, champion)
+            focus = iteration * options.opinions // 2 + number // 2 if close else None
             return await diagnose(
                 diagnosis.beside(workspace, number),
                 desk,
@@ -152,14 +158,15 @@ async def diagnostician(session: Session, state: SageState) -> Update:
                 session.generator(iteration, "diagnose", number),
                 iteration=iteration,
                 opinion=number,
-                most=options.hypotheses,
+                most=options.hypotheses if focus is None else CLOSELY,
                 max_rounds=options.max_rounds,
                 small=small,
+                focus=focus,
             )
 
         opinions = await at_once(opinion(number) for number in range(options.opinions))
         drafts += [draft for one in opinions for draft in one]
-        drafts += carried(session, session.prompt(state["champion"]), iteration, drafts, brief.tried)
+        drafts += carried(session, champion, iteration, drafts, brief.tried)
         tested = await test_hypotheses(workspace, drafts, options.fdr)
     diagnosis.keep_tested(session, iteration, tested)
     return {}

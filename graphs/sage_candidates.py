@@ -12,10 +12,10 @@ from ..agents.edits import Edit, edited
 from ..agents.proposer import Proposed
 from ..agents.rewriter import rewrite
 from ..agents.workspace import FAILS_BELOW
-from ..evaluation.usefulness import REFUTED
+from ..evaluation.usefulness import REFUTED, odds_of
 from ..tasks.prompt import Prompt
 from . import bundles, diagnosis
-from .archive import in_doubt, keep_left_out
+from .archive import Archive, in_doubt, keep_left_out, spare
 from .at_once import at_once
 from .search import Search
 from .session import Session
@@ -60,18 +60,20 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], lis
     proposals = diagnosis.proposals(session, iteration)
     trials = diagnosis.trials(session, iteration, proposals)
     likely = diagnosis.only(proposals, {trial.key for trial in trials if trial.prior > 0})
-    if likely and _hidden(session, champion):
+    if likely and hidden(session, champion):
         return likely, [], True
     rng = session.generator(iteration, "attribution")
-    gone: list[Edit] = []
     start = Search(session, state, iteration).start
     doubtful = in_doubt(session, champion, start, iteration)
     if doubtful:
         missed = await bundles.missed(session, champion, start, doubtful, rng, iteration)
-        gone = keep_left_out(session, iteration, missed or [])
+        keep_left_out(session, iteration, missed or [])
+    gone = spare(session, champion, iteration)
     best = sorted((t for t in trials if t.prior > REFUTED), key=lambda t: -t.prior)[:TOGETHER]
     proposals = diagnosis.only(proposals, {trial.key for trial in best})
-    trials = [replace(t, prior=min(t.prior, 0.0)) for t in diagnosis.trials(session, iteration, proposals)]
+    # Once the real needs are met most of what is named is of no use, however often: what is measured has to show it.
+    most = odds_of(Archive.of(session, iteration).share)
+    trials = [replace(t, prior=min(t.prior, most)) for t in diagnosis.trials(session, iteration, proposals)]
     shares = await bundles.shares(session, champion, trials, rng, iteration=iteration) if trials else []
     if shares is None:
         return diagnosis.only(likely, {t.key for t in best if t.prior > SURE}), gone, False
@@ -79,7 +81,8 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], lis
     return kept, gone, True
 
 
-def _hidden(session: Session, champion: Prompt) -> bool:
+def hidden(session: Session, champion: Prompt) -> bool:
+    """Whether the champion fails so often that causes hide one another."""
     scores = [r.score for r in session.evaluator.records(champion.id, "search") if r.repeat == 0]
     known = [score for score in scores if score is not None]
     return sum(score < FAILS_BELOW for score in known) > HIDDEN_ABOVE * len(known)
