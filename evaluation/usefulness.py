@@ -22,8 +22,8 @@ REJECTED = math.log(1 / 3)
 """What it says for an edit that a bundle which held it was measured and rejected."""
 
 HELD_BACK, HELD_BACK_NOT = math.log(0.35 / 0.07), math.log(0.65 / 0.93)
-"""What a failure on the holdout split says for a sentence doing harm: that it comes right when the sentence is left out,
-that it stays wrong."""
+"""What a failure on the holdout split says for a sentence doing harm: that it comes right when the sentence is left
+out, that it stays wrong."""
 
 HARMFUL = math.log(0.1 / 0.9)
 """The odds, before that, of a sentence doing harm."""

@@ -11,6 +11,7 @@ from ..agents.directed import directed_operators
 from ..agents.edits import Edit, edited
 from ..agents.proposer import Proposed
 from ..agents.rewriter import rewrite
+from ..agents.validator import Outcome, Verdict
 from ..agents.workspace import FAILS_BELOW
 from ..evaluation.usefulness import REFUTED, odds_of
 from ..tasks.prompt import Prompt
@@ -18,6 +19,7 @@ from . import bundles, diagnosis
 from .archive import Archive, in_doubt, keep_left_out, spare
 from .at_once import at_once
 from .search import Search
+from .search_loop import judge
 from .session import Session
 from .state import RunState
 
@@ -48,6 +50,23 @@ def together(session: Session, champion: Prompt, chosen: Sequence[Proposed]) -> 
 def without(session: Session, champion: Prompt, gone: Sequence[Edit]) -> Prompt:
     """The champion without the sentences that nobody misses."""
     return edited(session.task, champion, gone, f"{len(gone)} sentence{'s' * (len(gone) > 1)} left out")
+
+
+async def judge_shorter(session: Session, state: RunState, candidate: str, before: Outcome) -> Outcome:
+    """The verdicts `before` with that on a candidate that only leaves sentences out, where no other was accepted.
+
+    It races on held-back examples beyond those that every winner is looked at on: what pays on the examples that a
+    search looks at may be learned by heart, and is missed there.
+    """
+    champion = session.prompt(state["champion"])
+    fresh = session.task.holdout[session.rules.holdout :]
+    if before.champion.id != champion.id or before.budget_spent:
+        waits = Verdict(candidate, False, "second best", "it is looked at in a later iteration")
+        return replace(before, verdicts=[*before.verdicts, waits])
+    outcome = await judge(
+        session, state, fresh if len(fresh) >= session.rules.block else diagnosis.track(session, state)
+    )
+    return replace(outcome, verdicts=[*before.verdicts, *outcome.verdicts])
 
 
 async def earned(session: Session, state: RunState) -> tuple[list[Proposed], list[Edit], bool]:
