@@ -1,7 +1,8 @@
 """The semivariogram of prompts: how much the scores of two prompts differ, by how far apart the prompts are.
 
 Estimates are of the differences between the prompts' *true* scores: what a panel of few examples adds by chance is
-taken off pair by pair, so that an estimate may be negative, and is left so: clamped at 0 it would be too high on average.
+taken off pair by pair, so that an estimate may be negative, and is left so: clamped at 0 it would be too high on
+average.
 """
 
 from __future__ import annotations
