@@ -62,8 +62,6 @@ def outcome(call: LandscapeCall, opened: Measuring, measured: Measured) -> Lands
         sentence=sentence(found, beyond),
         agreement=found.agreement,
         p=found.test.p,
-        p_prompts=found.test.p_prompts,
-        p_examples=found.test.p_examples,
         mantel_r=found.test.r,
         nugget=_figure(model.nugget, found.nugget) if model else None,
         sill=_figure(model.sill, found.sill) if model else None,

@@ -60,7 +60,7 @@ class LandscapeResult(BaseModel):
     `nugget`, `sill` (half a squared difference of scores) and `range` (a distance between embeddings, 0 to 2) are those
     of the fitted exponential semivariogram; None where the prompts do not differ by more than chance.
     `beyond`: the range lies beyond the distances that were seen, so that it is a lower bound at most.
-    `p` is the larger one of `p_prompts` and `p_examples` (see `evaluation.mantel`), `mantel_r` the correlation.
+    `p` and `mantel_r` are those of the Mantel test (see `evaluation.mantel`).
     `typical` is the median distance between two prompts, `edit` that of a prompt and one that it was made from,
     `edit_share` how much of the sill the semivariance has reached there. `spread` is the standard deviation of the true
     scores, `trend` what a generation added to the score (taken off before). `met` counts the prompts that the runs met,
@@ -81,8 +81,6 @@ class LandscapeResult(BaseModel):
     sentence: str
     agreement: float
     p: float
-    p_prompts: float
-    p_examples: float
     mantel_r: float
     nugget: Figure | None
     sill: Figure | None

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ...evaluation.landscape import ALPHA
 from ...evaluation.variogram import Model
 from ..output import add, bullets, counted, facts, listing, plain, short_id
 from ..result_screen import cost_words
@@ -60,7 +61,7 @@ def _facts(r: LandscapeResult) -> Table:
         add(table, "Range", f"{_figure(r.range, 2)}{where}; the median distance of two prompts is {r.typical:.2f}")
     if r.verdict != "no structure found":
         add(table, "Certain", f"{100 * r.agreement:.0f} % of bootstrap draws over prompts give the same verdict")
-    add(table, "Mantel", f"r = {r.mantel_r:+.2f}, p = {r.p:.2g} (among prompts {r.p_prompts:.2g}, {_by_example(r)})")
+    add(table, "Mantel", f"r = {r.mantel_r:+.2f}, p = {r.p:.2g}: {_test_words(r)}")
     if r.edit is not None:
         share = "" if r.edit_share is None else f", where {100 * r.edit_share:.0f} % of the sill is reached"
         add(table, "One edit", f"is a distance of {r.edit:.3f} (median){share}")
@@ -73,8 +74,11 @@ def _facts(r: LandscapeResult) -> Table:
     return table
 
 
-def _by_example(r: LandscapeResult) -> str:
-    return f"among examples {r.p_examples:.2g}"
+def _test_words(r: LandscapeResult) -> str:
+    passed = (
+        "near prompts score more alike than" if r.p <= ALPHA else "near prompts do not score provably more alike than"
+    )
+    return f"{passed} prompts far apart, beyond the noise that they share"
 
 
 def _figure(figure: Figure, digits: int) -> str:
