@@ -124,7 +124,7 @@ async def _embedded(call: LandscapeCall) -> np.ndarray:
             lambda: embed(texts, call.embeddings, call.sources.base_url), RetryPolicy(), rng=generator(0, "embeddings")
         )
     except ModelError as error:
-        raise ModelError(
+        raise type(error)(
             f"embeddings from {call.embeddings} cannot be had: {error}. Nothing was measured; name another model with "
             "--embeddings (local, or openai:MODEL)"
         ) from error

@@ -18,7 +18,6 @@ from sage_spo.jobs.cli import main
 from sage_spo.tasks.load import load_task
 from sage_spo.tests.commands import started
 from sage_spo.tests.fakes.answers import rule_for
-from sage_spo.tests.fakes.faults import Faults
 from sage_spo.tests.fakes.searches import edited, store_search
 from sage_spo.tests.fakes.server import FakeServer
 
@@ -53,7 +52,7 @@ def document(arguments: list[str], capsys: Captured, code: int = 0) -> dict[str,
 
 def story(outcome: dict[str, Any]) -> dict[str, Any]:
     """What must not depend on kills and budgets that grow."""
-    return {name: value for name, value in outcome.items() if name not in ("run_id", "spend", "command")}
+    return {name: value for name, value in outcome.items() if name not in ("run_id", "alias", "spend", "command")}
 
 
 def call(*more: str) -> list[str]:
@@ -65,7 +64,7 @@ def test_of_a_real_search_with_the_embedded_models_embeddings(
 ) -> None:
     model = ["--target", "openai:fake", "--base-url", server.url]
     for number in ("0", "1"):
-        search = ["optimize", "reviews", "--strategy", "random", "--budget", "target_calls=500", "--no-certify"]
+        search = ["optimize", "reviews", "--strategy", "random", "--budget", "target_calls=300", "--no-certify"]
         assert main([*search, *model, "--seed", number, "--run", f"search{number}"]) == 0
     asked = len(server.log)
     runs = ["landscape", "search0", "search1"]
@@ -131,26 +130,18 @@ def test_a_budget_that_ends_measures_fewer_prompts_and_goes_on_when_it_grows(
     capsys.readouterr()
     assert main(call("--run", "other", "--budget", "target_calls=575")) == 3
     assert "take 576 calls" in capsys.readouterr().err
-    assert main(call("--run", "tokens", "--budget", "tokens=2000")) == 3
+    asyncio.run(store_search("fresh", edited(load_task("reviews").seed_prompt, 19, tag="x"), base_url=server.url))
+    assert main(["landscape", "fresh", "--embeddings", "openai:fake", "--budget", "tokens=2000"]) == 3
     assert "it takes at least 12" in capsys.readouterr().err
 
 
-def test_no_embeddings_no_call(server: FakeServer, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asyncio.sleep", _at_once)
+def test_no_embeddings_no_call(server: FakeServer, capsys: Captured) -> None:
     stored(server)
-    server.faults = Faults({"malformed": 1.0})
-    assert main(call()) == 1
+    server.key = "another"
+    assert main(call()) == 2
     said = capsys.readouterr().err
     assert "embeddings from openai:fake cannot be had" in said
     assert "--embeddings" in said
     assert not server.chats
     with pytest.raises(ModelError, match="cannot be had"):
         landscape("mine", embeddings="openai:fake")
-
-
-_sleep = asyncio.sleep
-
-
-async def _at_once(seconds: float) -> None:
-    """Nobody waits between attempts here."""
-    await _sleep(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ from sage_spo.tests.fakes.searches import edited, store_search
 from sage_spo.traces.rows import Run
 from sage_spo.traces.store import RunStore
 
-HERE = {"base_url": "http://127.0.0.1:9/v1"}
+HERE: dict[str, Any] = {"base_url": "http://127.0.0.1:9/v1"}
 
 
 async def sources(*names: str) -> Sources:
