@@ -59,24 +59,31 @@ def call(*more: str) -> list[str]:
     return ["landscape", "mine", "--embeddings", "openai:fake", *more]
 
 
-def test_of_a_real_search_with_the_embedded_models_embeddings(
-    server: FakeServer, capsys: Captured, tmp_path: Path
+def test_the_embedded_model_says_how_far_apart_prompts_are_where_nothing_is_named(
+    server: FakeServer, capsys: Captured
 ) -> None:
+    stored(server, count=11)
+    found = document(["landscape", "mine"], capsys)
+    assert (found["embeddings"], len(found["prompts"]), len(server.log)) == ("local", 12, 12 * 48)
+    assert 0 < found["typical"] < 2
+
+
+def test_of_real_searches_with_charts(server: FakeServer, capsys: Captured, tmp_path: Path) -> None:
     model = ["--target", "openai:fake", "--base-url", server.url]
     for number in ("0", "1"):
         search = ["optimize", "reviews", "--strategy", "random", "--budget", "target_calls=300", "--no-certify"]
         assert main([*search, *model, "--seed", number, "--run", f"search{number}"]) == 0
-    asked = len(server.log)
-    runs = ["landscape", "search0", "search1"]
+    asked = len(server.chats)
+    runs = ["landscape", "search0", "search1", "--embeddings", "openai:fake"]
     plan = document([*runs, "--dry-run"], capsys)
     assert plan["prompts"] == plan["met"] >= 12
     assert plan["calls"] > plan["answered"] > 0
-    assert len(server.log) == asked, "a dry run asks nothing"
+    assert len(server.chats) == asked, "a dry run asks nothing"
     chart = tmp_path / "charts" / "landscape.html"
     found = document([*runs, "--plot", str(chart)], capsys)
     assert len(server.chats) - asked == plan["calls"] - plan["answered"], "what the searches had asked is free"
     assert found["schema_version"] == 1
-    assert found["embeddings"] == "local"
+    assert found["embeddings"] == "openai:fake"
     assert found["verdict"] in ("rugged", "smooth", "no structure found")
     assert sum(one["pairs"] for one in found["bins"]) == plan["prompts"] * (plan["prompts"] - 1) / 2
     assert found["strategies"] == ["random"]
