@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from .jobs.compare.result import ComparisonResult
     from .jobs.evaluate import aevaluate, evaluate
     from .jobs.evaluation_result import Evaluation
+    from .jobs.landscape.measure import alandscape, landscape
+    from .jobs.landscape.result import LandscapeResult
     from .jobs.prompt_file import read_prompt
     from .tasks.example import Example, Score
     from .tasks.load import load_task
@@ -55,6 +57,7 @@ __all__ = [
     "Demo",
     "Evaluation",
     "Example",
+    "LandscapeResult",
     "ModelError",
     "ModelSetupError",
     "Preset",
@@ -77,10 +80,12 @@ __all__ = [
     "__version__",
     "acompare",
     "aevaluate",
+    "alandscape",
     "aoptimize",
     "aresume",
     "compare",
     "evaluate",
+    "landscape",
     "load_task",
     "optimize",
     "read_prompt",
@@ -112,6 +117,8 @@ _NAMES = {
     ".jobs.compare.result": ("ComparisonResult",),
     ".jobs.evaluate": ("aevaluate", "evaluate"),
     ".jobs.evaluation_result": ("Evaluation",),
+    ".jobs.landscape.measure": ("alandscape", "landscape"),
+    ".jobs.landscape.result": ("LandscapeResult",),
     ".jobs.prompt_file": ("read_prompt",),
     ".tasks.example": ("Example", "Score"),
     ".tasks.load": ("load_task",),

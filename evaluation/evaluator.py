@@ -123,6 +123,10 @@ class Evaluator:
             for prompt_id in dict.fromkeys(prompt_ids)
         }
 
+    def keys(self, job: Job, role: Role = "target") -> list[str]:
+        """By what the answer to each of the job's examples is known in the store, in order."""
+        return [request.key for request in self._requests(job, role)]
+
     def affordable(self, *jobs: Job, role: Role = "target") -> bool:
         """Whether all the jobs fit the budget now; what the run has already is free."""
         if self.calls.room_for_new(role, sum(len(job.examples) for job in jobs)):

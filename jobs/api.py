@@ -177,6 +177,9 @@ async def aresume(
             found = await store.update_run(found.id, settings={**found.settings, **changes})
     if found.strategy == "compare":
         raise StoreError(f"run {run} is a comparison; go on with: {found.settings.get('command', 'sage-spo compare')}")
+    if found.strategy == "landscape":
+        command = found.settings.get("command", "sage-spo landscape")
+        raise StoreError(f"run {run} is a landscape; go on with: {command}")
     if not is_search(found.strategy):
         command = found.strategy.replace(":", " ")
         raise StoreError(f"run {run} is no search; do it again with: sage-spo {command} (known answers are free)")

@@ -150,6 +150,11 @@ def _page(stored: Stored) -> RenderableType:
         from .compare.screen import comparison_screen
 
         return comparison_screen(ComparisonResult.model_validate(run.result))
+    if run.strategy == "landscape":
+        from .landscape.result import LandscapeResult  # takes a moment to import
+        from .landscape.screen import landscape_screen
+
+        return landscape_screen(LandscapeResult.model_validate(run.result))
     result = Result.model_validate(run.result)
     return result_screen(result, found_line(result, stored.hypotheses, stored.prompts))
 

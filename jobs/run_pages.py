@@ -85,7 +85,7 @@ def unfinished_page(
         add(table, "See it", f"sage-spo show {run_name(run)} --prompt")
     if run.error:
         add(table, "Error", one_line(run.error, None))
-    if run.strategy == "compare":
+    if run.strategy in ("compare", "landscape"):
         add(table, "Go on", str(run.settings.get("command", "")))
     elif is_search(run.strategy):
         add(table, "Go on", f"sage-spo resume {run_name(run)}")

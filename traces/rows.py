@@ -15,7 +15,7 @@ CallRole = Literal["target", "agent", "judge", "certification"]
 
 def is_search(strategy: str) -> bool:
     """Whether a run of this strategy is a search of our own, and no measurement, comparison or peer."""
-    return strategy not in ("evaluate", "preflight", "compare") and not strategy.startswith(PEER)
+    return strategy not in ("evaluate", "preflight", "compare", "landscape") and not strategy.startswith(PEER)
 
 
 @dataclass(frozen=True, slots=True)
