@@ -117,6 +117,8 @@ def compared(pair: Pair, runs: tuple[list[Plan], ...], rows: dict[Key, Row], voc
     for figure in ("normalised_gain", "holdout_regression", "harmful_wrong_rules"):
         mean, low, high = difference(of(a, figure), of(b, figure))
         shown[figure] = {"a": fmean(of(a, figure)), "b": fmean(of(b, figure)), "a - b": mean, "low": low, "high": high}
+    if len(both) > 1:
+        shown["sd"] = {"a": stdev(of(a, "normalised_gain")), "b": stdev(of(b, "normalised_gain"))}
     for figure in ("target_calls", "agent_calls", "iterations", "worse_than_seed", "field_rules"):
         shown[figure] = {"a": fmean(of(a, figure)), "b": fmean(of(b, figure))}
     return shown
