@@ -1,10 +1,11 @@
-"""What a rule of acceptance sees in a prompt that is no better: the seed prompt of the landscape against itself.
+"""What a rule of acceptance sees in prompts that are no better than what they are compared with.
 
     uv run python benchmarks/selection_bias.py
     uv run python benchmarks/selection_bias.py --seeds 0 1 2 --draws 2000
 
-No model is asked: every example has its exact chance to be answered rightly, and answers are drawn by it. Prints two
-Markdown tables, and as the last line one JSON object. `benchmarks/README.md` says what the figures mean.
+No model is asked: every example of the landscape has its exact chance to be answered rightly, and answers are drawn by
+it; the A/B cycles are binomial draws. Prints Markdown tables, and as the last line one JSON object.
+`benchmarks/README.md` says what the figures mean.
 """
 
 from __future__ import annotations
@@ -29,8 +30,12 @@ SHARED = {"independent draws": 0.0, "90 % of draws in common": 0.9}
 VERIFICATION = 32
 CANDIDATES = (3, 10, 30)
 PANELS = (30, 100, 200)
+CYCLES, UNITS, RATE = 8, 5000, 0.25
+"""Of a programme of A/B tests: cycles, units per arm and cycle, share of units with the outcome."""
+LIFTS = (0.0, 0.01)
 Chances = NDArray[np.float64]
 Splits = dict[str, Chances]
+Programme = tuple[float, float, float]
 
 
 def lucks(n: int, shared: float, rng: np.random.Generator) -> tuple[Chances, Chances]:
@@ -64,6 +69,42 @@ def best_of(search: Chances, candidates: int, panel: int, shared: float, rng: np
     champion = rng.random(panel)
     others = np.where(rng.random((candidates, panel)) < shared, champion, rng.random((candidates, panel)))
     return float((others < there).mean(axis=1).max() - (champion < there).mean())
+
+
+def programme(cycles: int, units: int, rate: float, lift: float, apart: bool, rng: np.random.Generator) -> Programme:
+    """A programme of A/B cycles in which each challenger is truly better by the relative `lift`, and those that seem
+    better are shipped: what it claims to have gained and what it has, both as the sum of ln(1 + lift), and the
+    standard error of the claim.
+
+    `units` per arm and cycle, of which a share `rate` has the outcome under the first prompt. `apart`: half of them
+    decide and the other half estimate; otherwise all of them do both.
+    """
+    share = units // 2 if apart else units
+    control, challenger = rate, min(1.0, rate * (1 + lift))
+
+    def lifts() -> tuple[Chances, Chances]:
+        a, b = (rng.binomial(share, p, cycles) / share for p in (control, challenger))
+        return b / a - 1, np.sqrt((1 - a) / (a * share) + (1 - b) / (b * share))  # of ln(b / a)
+
+    seen, errors = lifts()
+    shipped = seen > 0
+    if apart:
+        seen, errors = lifts()
+    claimed, had = float(np.log1p(seen[shipped]).sum()), float(shipped.sum() * np.log1p(lift))
+    return claimed, had, float(np.sqrt((errors[shipped] ** 2).sum()))
+
+
+def programmes(lift: float, apart: bool, runs: int, rng: np.random.Generator) -> dict[str, float]:
+    """Means over programmes of eight cycles: the lift that they have and claim, how often the claim's 95 % interval
+    covers what they have, and how often it is all above nothing."""
+    found = np.array([programme(CYCLES, UNITS, RATE, lift, apart, rng) for _ in range(runs)])
+    claimed, had, errors = found.T
+    return {
+        "lift": round(float(np.expm1(had).mean()), 4),
+        "claimed": round(float(np.expm1(claimed).mean()), 4),
+        "covered": round(float((np.abs(claimed - had) <= 1.96 * errors).mean()), 4),
+        "above nothing": round(float((claimed - 1.96 * errors > 0).mean()), 4),
+    }
 
 
 def prompts(seed: int) -> dict[str, Splits]:
@@ -127,12 +168,18 @@ def main() -> int:
                 for many in CANDIDATES
             }
             argmax[f"{panel} examples, {draws}"] = {str(many): round(fmean(each), 4) for many, each in excess.items()}
-    for first, found in (("candidate", picked), ("equally good candidates", argmax)):
+    cycles = {
+        f"each challenger {lift:+.0%}, {called}": programmes(lift, apart, 10 * a.draws, generator(0, "ab", lift, apart))
+        for lift in LIFTS
+        for called, apart in (("all units decide and estimate", False), ("halves decide and estimate", True))
+    }
+    tables = (("candidate", picked), ("equally good candidates", argmax), (f"{CYCLES} A/B cycles", cycles))
+    for first, found in tables:
         head = [first, *next(iter(found.values()))]
         print(
             markdown(head, [[name, *(f"{x:.3f}" for x in each.values())] for name, each in found.items()]), end="\n\n"
         )
-    print(json.dumps({"picked": picked, "argmax": argmax}), flush=True)
+    print(json.dumps({"picked": picked, "argmax": argmax, "cycles": cycles}), flush=True)
     return 0
 
 

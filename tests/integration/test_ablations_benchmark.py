@@ -84,3 +84,8 @@ def test_only_the_draws_that_picked_the_examples_favour_the_same_prompt() -> Non
     assert same["fresh regress"] < 0.1
     best = found["argmax"]["30 examples, independent draws"]
     assert 0 < best["3"] < best["10"] < best["30"]
+    nothing = {name: each for name, each in found["cycles"].items() if name.startswith("each challenger +0%")}
+    together, apart = nothing.values()
+    assert together["claimed"] > 0.05
+    assert abs(apart["claimed"]) < 0.03
+    assert together["covered"] < 0.9 < apart["covered"]
