@@ -163,7 +163,7 @@ def parser() -> OneLineParser:
     count = between(int, 1, 10**6)
     p.add_argument("--tools", default=TOOLS, help="the benchmark's folder, seen from the repository root (%(default)s)")
     p.add_argument("--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS, help="whose switches; default: all")
-    p.add_argument("--switch", default="", help="only switches in whose name this text stands")
+    p.add_argument("--switch", default="", help="only pairs in whose switch or rows this text stands")
     p.add_argument("--seeds", nargs="+", type=between(int, 0, 10**6), default=list(range(5)), help="default: 0 to 4")
     p.add_argument("--budget", type=count, default=1500, help="target calls where a pair names none (%(default)s)")
     p.add_argument("--vocabulary", choices=["A", "B"], default="A", help="the words of the task (%(default)s)")
@@ -177,9 +177,9 @@ def parser() -> OneLineParser:
 def main() -> int:
     """The exit code: 0 all pairs measured, 1 some runs failed or are left, 2 wrong usage, 130 interrupted."""
     a = (p := parser()).parse_args()
-    pairs = [pair for pair in PAIRS if pair.system in a.systems and a.switch in pair.switch]
+    pairs = [x for x in PAIRS if x.system in a.systems and a.switch in f"{x.switch}: {x.a} {x.b}"]
     if not pairs:
-        p.error(f"--switch: none of these systems' switches has '{a.switch}' in its name")
+        p.error(f"--switch: '{a.switch}' stands in none of the pairs of {', '.join(a.systems)}")
     if unknown := set(a.again) - {strategy_of(row) for pair in PAIRS for row in (pair.a, pair.b)}:
         p.error(f"--again: no pair has a row of '{unknown.pop()}'")
     if not a.out.resolve().parent.is_dir():
