@@ -124,18 +124,7 @@ def compared(pair: Pair, runs: tuple[list[Plan], ...], rows: dict[Key, Row], voc
     return shown
 
 
-HEAD = (
-    "switch",
-    "A",
-    "B",
-    "calls",
-    "gain A",
-    "gain B",
-    "A − B (95 %)",
-    "regression A − B (95 %)",
-    "agent calls",
-    "seeds",
-)
+HEAD = "switch|A|B|calls|gain A|gain B|gain A − B (95 %)|regression A − B|harmful A − B|seeds".split("|")
 
 
 def table(found: Sequence[dict[str, Any]]) -> str:
@@ -146,14 +135,14 @@ def table(found: Sequence[dict[str, Any]]) -> str:
         interval = "-" if low is None else f"{low:+.{digits}f} to {high:+.{digits}f}"
         return f"{figure['a - b']:+.{digits}f} ({interval})"
 
-    lines = [HEAD, ("---",) * len(HEAD)]
+    lines = [HEAD, ["---"] * len(HEAD)]
     for shown in found:
-        gain, agent = shown["normalised_gain"], shown["agent_calls"]
-        lines.append((
+        gain = shown["normalised_gain"]
+        lines.append([
             *(shown["switch"], f"`{shown['a']}`", f"`{shown['b']}`", f"{shown['budget']:,}"),
-            *(f"{gain['a']:.3f}", f"{gain['b']:.3f}", cut(gain, 3), cut(shown["holdout_regression"], 2)),
-            *(f"{agent['a']:.0f}, {agent['b']:.0f}", str(shown["seeds"])),
-        ))  # fmt: skip
+            *(f"{gain['a']:.2f}", f"{gain['b']:.2f}", cut(gain, 2), cut(shown["holdout_regression"], 2)),
+            *(cut(shown["harmful_wrong_rules"], 1), str(shown["seeds"])),
+        ])  # fmt: skip
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
