@@ -124,7 +124,7 @@ def compared(pair: Pair, runs: tuple[list[Plan], ...], rows: dict[Key, Row], voc
     return shown
 
 
-HEAD = "switch|A|B|calls|gain A|gain B|gain A − B (95 %)|regression A − B|harmful A − B|seeds".split("|")
+HEAD = ["switch", "A", "B", "calls", "gain A", "gain B", "A − B (95 %)", "regression A − B", "harmful A − B", "seeds"]
 
 
 def table(found: Sequence[dict[str, Any]]) -> str:
