@@ -20,25 +20,26 @@ import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, NoReturn
 
 from sage_spo.errors import UsageError
-from sage_spo.graphs.registry import STRATEGIES, entry
+from sage_spo.graphs.registry import STRATEGIES
+from sage_spo.graphs.run_settings import RunSettings
+from sage_spo.graphs.strategy import DEFAULT_PRESET
+from sage_spo.jobs.compare.rows import RULE, read_row
+from sage_spo.jobs.options import option_values
 
 SCRIPT = Path(__file__).resolve()
 ROOT = SCRIPT.parent.parent
 TOOLS = "../shared/tools/landscape"
 AGENT_CALLS = {1500: 100, 4000: 250}
 """Agent calls by budget of target calls; a sixteenth of any other budget."""
-VARIANTS: dict[str, dict[str, Any]] = {
-    "": {},
-    "faithful": {"preset": "faithful"},
-    "no-code": {"sandbox": "none"},
-}
-"""What `NAME:VARIANT` passes to `optimize`."""
+NO_CODE = "no-code"
+"""`sage:no-code` is `sage` with `sandbox="none"`; what else stands behind the colon is a preset."""
 HANG_SECONDS = 5.0
 """How long a simulated time-out hangs; the server's own 30 would only make runs with faults longer."""
 PATIENCE = 5.0  # seconds that an interrupted run has to end by itself
@@ -71,19 +72,33 @@ def work(plan: Plan) -> Row:
     from sage_spo.tasks.prompt import fill
 
     task = landscape_task(common, plan.seed)
-    name, _, variant = plan.strategy.partition(":")
     budget = {"target_calls": plan.budget, "agent_calls": plan.agent_calls}
     models = {"target": "openai:target", "agent": "openai:agent"}
     with common.server(task_seed=plan.seed, **plan.server) as server:
-        options = {**models, **VARIANTS[variant], "base_url": server.api}
+        settings = {**models, **keywords(plan.strategy), "base_url": server.api}
         started = time.monotonic()
-        result = optimize(task, strategy=name, budget=budget, seed=plan.seed, certify=False, **options)
+        result = optimize(task, budget=budget, seed=plan.seed, certify=False, **settings)
         seconds = time.monotonic() - started
         text = fill(result.best.components["system"], "{input}", {}, task.labels)  # as the target saw it
         about = result.model_dump(include={"verdict", "stop", "estimate", "iterations", "candidates", "accepted"})
         about |= {f"ledger_{kind}": result.spend["spent"][kind] for kind in budget}
         about |= {"agent_budget": plan.agent_calls, "server": plan.server, "faults": server.stats()["faults"]}
         return common.record(plan.strategy, plan.seed, plan.budget, text, server, seconds, **about)
+
+
+def keywords(strategy: str) -> dict[str, Any]:
+    """What `optimize` takes for a row by its name: `NAME`, `NAME:PRESET`, `sage:no-code`, each perhaps with options and
+    rules of acceptance in brackets (`picked[gate=false,rule.confidence=0.9]`).
+
+    Raises UsageError for what does not exist.
+    """
+    row = read_row(strategy)
+    found: dict[str, Any] = {"strategy": row.strategy, "preset": row.preset}
+    if row.preset == NO_CODE and row.strategy == "sage":
+        found |= {"preset": DEFAULT_PRESET, "sandbox": "none"}
+    found |= {"options": option_values(row.options), "rules": option_values(row.rules, RULE)}
+    RunSettings(task="landscape", **found).check()
+    return found
 
 
 def landscape_task(common: Any, seed: int) -> Any:
@@ -103,8 +118,11 @@ def landscape_task(common: Any, seed: int) -> Any:
     return Task(name, seed_prompt, search, holdout, test, make_metric("exact"), labels)
 
 
-async def run_all(plans: Sequence[Plan], jobs: int, environment: dict[str, str], out: Path | None) -> list[Row | None]:
-    """The plans' rows in order, None for a run that failed; at most `jobs` at once. Cancelled, it ends its children."""
+async def run_all(
+    plans: Sequence[Plan], jobs: int, environment: dict[str, str], keep: Callable[[Row], None]
+) -> list[Row | None]:
+    """The plans' rows in order, None for a run that failed; at most `jobs` at once. `keep` gets each row as soon as it
+    is there. Cancelled, it ends its children."""
     gate = asyncio.Semaphore(jobs)
 
     async def one(plan: Plan) -> Row | None:
@@ -112,12 +130,17 @@ async def run_all(plans: Sequence[Plan], jobs: int, environment: dict[str, str],
             row, trouble = await in_child(plan, environment)
         for line in [f"failed: {trouble}"] if row is None else story(row):
             print(f"{plan.strategy} {plan.budget} seed {plan.seed}: {line}", file=sys.stderr, flush=True)
-        if row is not None and out is not None:
-            with out.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        if row is not None:
+            keep(row)
         return row
 
     return list(await asyncio.gather(*map(one, plans)))
+
+
+def append(path: Path, row: Row) -> None:
+    """Add a row to a file of JSON lines."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 async def in_child(plan: Plan, environment: dict[str, str]) -> tuple[Row | None, str]:
@@ -207,7 +230,7 @@ class OneLineParser(argparse.ArgumentParser):
     """An argument parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"landscape: {message}\n")
+        self.exit(2, f"{Path(self.prog).stem}: {message}\n")
 
 
 def between(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
@@ -230,7 +253,8 @@ def parser() -> OneLineParser:
         "--strategies",
         nargs="+",
         default=ROWS,
-        help="NAME, NAME:faithful or sage:no-code; default: all, and the papers' systems with both presets",
+        help="NAME, NAME:PRESET or sage:no-code, each perhaps with options, as in 'picked[gate=false]'; "
+        "default: all, and the papers' systems with both presets",
     )
     p.add_argument("--seeds", nargs="+", type=between(int, 0, 10**6), default=list(range(10)), help="default: 0 to 9")
     p.add_argument("--budgets", nargs="+", type=count, default=[1500], help="target calls (1500)")
@@ -247,20 +271,33 @@ def parser() -> OneLineParser:
     return p
 
 
+def agent_calls(budget: int) -> int:
+    """How many agent calls go with a budget of target calls."""
+    return AGENT_CALLS.get(budget, max(1, budget // 16))
+
+
+def folder_of_tools(p: OneLineParser, given: str) -> str:
+    """The benchmark's folder, named as seen from the repository root."""
+    tools = (ROOT / given).resolve()
+    if not (tools / "server.py").is_file():
+        p.error(f"--tools: the landscape benchmark is not in {tools}")
+    return str(tools)
+
+
+def child_environment(words: str | None) -> dict[str, str]:
+    """The environment of the runs; `words`: the task's vocabulary, by name or file."""
+    environment = {**os.environ, "OPENAI_API_KEY": "unused", "PYTHONDONTWRITEBYTECODE": "1"}
+    return environment | ({"LANDSCAPE_VOCABULARY": words} if words else {})
+
+
 def plans(p: OneLineParser, a: argparse.Namespace) -> list[Plan]:
     """All runs that the command line asks for, checked."""
-    for given in a.strategies:
-        name, _, variant = given.partition(":")
-        if variant not in VARIANTS or (variant == "no-code" and name != "sage"):
-            p.error(f"strategy: unknown variant '{given}'. Known: NAME:faithful and sage:no-code")
-    calls = a.agent_calls or [AGENT_CALLS.get(budget, max(1, budget // 16)) for budget in a.budgets]
+    calls = a.agent_calls or [agent_calls(budget) for budget in a.budgets]
     if len(calls) != len(a.budgets):
         p.error(f"--agent-calls: {len(calls)} given for {len(a.budgets)} budgets; give one for each")
     if len(set(a.budgets)) < len(a.budgets):
         p.error("--budgets: one is given twice")
-    tools = (ROOT / a.tools).resolve()
-    if not (tools / "server.py").is_file():
-        p.error(f"--tools: the landscape benchmark is not in {tools}")
+    tools = folder_of_tools(p, a.tools)
     if a.vocabulary_file and not (a.vocabulary_file.suffix == ".py" and a.vocabulary_file.is_file()):
         p.error(f"--vocabulary-file: {a.vocabulary_file} is not a Python file")
     if a.out and not a.out.resolve().parent.is_dir():
@@ -270,11 +307,11 @@ def plans(p: OneLineParser, a: argparse.Namespace) -> list[Plan]:
     budgets = dict(zip(a.budgets, calls, strict=True))
     for given in a.strategies:
         try:
-            entry(given.partition(":")[0])
+            keywords(given)
         except UsageError as error:
-            p.error(str(error))
+            p.error(f"{given}: {str(error).removeprefix('--strategies: ')}")
     wanted = product(dict.fromkeys(a.strategies), budgets.items(), dict.fromkeys(a.seeds))
-    return [Plan(name, budget, agent, seed, str(tools), server) for name, (budget, agent), seed in wanted]
+    return [Plan(name, budget, agent, seed, tools, server) for name, (budget, agent), seed in wanted]
 
 
 def main() -> int:
@@ -284,12 +321,11 @@ def main() -> int:
         print(json.dumps(work(Plan(**json.loads(a.worker)))))
         return 0
     wanted = plans(p, a)
-    environment = {**os.environ, "OPENAI_API_KEY": "unused", "PYTHONDONTWRITEBYTECODE": "1"}
-    if words := a.vocabulary or (a.vocabulary_file and str(a.vocabulary_file.resolve())):
-        environment["LANDSCAPE_VOCABULARY"] = words
+    environment = child_environment(a.vocabulary or (a.vocabulary_file and str(a.vocabulary_file.resolve())))
+    keep = partial(append, a.out) if a.out else lambda _: None
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the children like Ctrl-C
     try:
-        rows = asyncio.run(run_all(wanted, a.jobs, environment, a.out))
+        rows = asyncio.run(run_all(wanted, a.jobs, environment, keep))
     except KeyboardInterrupt:
         print("landscape: interrupted; its runs were ended", file=sys.stderr)
         return 130

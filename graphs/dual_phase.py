@@ -57,6 +57,11 @@ class DualPhaseOptions(SearchOptions):
     together: bool = True
     share: float | None = Field(default=0.15, gt=0, le=1)
 
+    @field_validator("selection", mode="before")
+    @classmethod
+    def _named_none(cls, value: Any) -> Any:
+        return "none" if value is None else value  # what `--option selection=none` is read as
+
     @field_validator("sections")
     @classmethod
     def _known(cls, value: str) -> str:

@@ -55,7 +55,7 @@ def read_rows(strategies: Iterable[str], peers: Iterable[str], preset: str = DEF
 
     Raises UsageError naming the option: a strategy or peer that there is not, one given twice, fewer than two rows.
     """
-    rows = [_strategy(name, preset) for name in _names(strategies)]
+    rows = [read_row(name, preset) for name in _names(strategies)]
     for name in _names(peers):
         if name not in PEERS:
             raise UsageError(f"--peers: there is no peer '{name}'.{nearest(name, PEERS)} Known: {', '.join(PEERS)}")
@@ -73,7 +73,8 @@ def read_rows(strategies: Iterable[str], peers: Iterable[str], preset: str = DEF
     return tuple(rows)
 
 
-def _strategy(text: str, preset: str) -> Row:
+def read_row(text: str, preset: str = DEFAULT_PRESET) -> Row:
+    """The strategy's row by its name; `preset` is for one that names none. Raises UsageError naming the option."""
     found = _NAMED.fullmatch(text)
     if found is None:
         raise UsageError(f"--strategies: '{text}' cannot be read; write as in random:faithful or picked[gate=false]")

@@ -13,6 +13,7 @@ import pytest
 from sage_spo.errors import UsageError
 from sage_spo.graphs.dual_phase import DualPhaseOptions
 from sage_spo.jobs.api import aoptimize, aresume, optimize
+from sage_spo.jobs.options import option_values
 from sage_spo.seeding import digest
 from sage_spo.tests.fakes.agent import ScriptedAgent, form_of
 from sage_spo.tests.fakes.landscape import answer, make_task, stubborn
@@ -192,6 +193,10 @@ def test_sections_are_named_and_reach_the_meta_instruction(home: Path):
     assert "- Output:" in asked[0]
     assert "- Tips:" not in asked[0]
     assert DualPhaseOptions(sections="tips").meta_start().sections == ("tips",)
+
+
+def test_the_command_line_can_leave_failure_cases_out():
+    assert DualPhaseOptions(**option_values(["selection=none"])).selection == "none"
 
 
 @pytest.mark.parametrize(
