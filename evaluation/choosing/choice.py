@@ -13,6 +13,9 @@ Floats = NDArray[np.floating[Any]]
 State = dict[str, NDArray[Any]]
 """A chooser's learned state: named arrays, fit for `np.savez`."""
 
+LARGEST = 1e6
+"""A score beyond it, either way, would overflow the network's numbers of single precision."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -54,12 +57,14 @@ class Chooser(Protocol):
 
 
 def checked(arm: int, arms: int, score: float) -> float:
-    """The score, as a float. Raises ValueError where it is not finite, or the arm is none of `arms`."""
+    """The score, as a float. Raises ValueError where it is not finite, beyond `LARGEST`, or of no arm."""
     if not 0 <= arm < arms:
         raise ValueError(f"arm {arm} is none of the {arms} arms")
     value = float(score)
     if not math.isfinite(value):
         raise ValueError(f"a score must be a finite number, not {value}")
+    if abs(value) > LARGEST:
+        raise ValueError(f"a score of {value:g} is out of range: scale scores to about 0 to 1 (at most {LARGEST:g})")
     return value
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError, nearest
+from .arms import Arms
 from .choice import Choice, Chooser, Floats, State
+from .classical import Exp3S, Fixed, Thompson, UpperBound
+from .expo import Expo, Rule
+from .neural_ucb import NeuralUCB
 from .options import ChooserOptions, NetworkOptions
 
 __all__ = ["CHOOSERS", "Choice", "Chooser", "ChooserOptions", "NetworkOptions", "State", "make_chooser"]
@@ -27,6 +33,13 @@ CHOOSERS: dict[str, str] = {
 }
 """Every chooser, and what it does in a line."""
 
+RULES: dict[str, Rule] = {
+    "expo": "sum",
+    "expo-discounted": "discounted",
+    "expo-fixed-share": "fixed-share",
+    "stochastic": "newest",
+}
+
 
 def make_chooser(
     name: str,
@@ -44,4 +57,18 @@ def make_chooser(
     """
     if name not in CHOOSERS:
         raise UsageError(f"there is no chooser '{name}' (there are {', '.join(CHOOSERS)}).{nearest(name, CHOOSERS)}")
-    raise NotImplementedError(arms, options, seed, state)
+    chosen = options or ChooserOptions()
+    if name in RULES or name == "neural-ucb":
+        table = Arms(arms, projection=chosen.network.projection, seed=seed)
+        if name in RULES:
+            return Expo(table, chosen, seed, RULES[name], state)
+        return NeuralUCB(table, chosen, seed, state)
+    tables = [arms] if isinstance(arms, np.ndarray) else arms
+    size = math.prod(len(table) for table in tables)
+    if not size:
+        raise ValueError("a chooser needs at least one arm")
+    if name in ("ucb1", "discounted-ucb"):
+        return UpperBound(size, chosen, 1.0 if name == "ucb1" else chosen.discount, state)
+    if name == "thompson":
+        return Thompson(size, state)
+    return Exp3S(size, chosen, state) if name == "exp3s" else Fixed(size)

@@ -7,6 +7,14 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 
+def _finite(of: object, name: str, *, above: float | None = None, most: float = math.inf) -> None:
+    value = getattr(of, name)
+    low = 0.0 if above is None else above
+    if not math.isfinite(value) or value < low or value > most or (above is not None and value == above):
+        bounds = f"{'above' if above is not None else 'at least'} {low:g}"
+        raise ValueError(f"{name} must be {bounds}{f' and at most {most:g}' if most < math.inf else ''}, not {value}")
+
+
 @dataclass(frozen=True)
 class NetworkOptions:
     """The network d → `hidden` → 1 and its fit (ALGORITHMS: EXPO, arXiv 2502.00728; Adam: Kingma and Ba 2015).
@@ -17,7 +25,7 @@ class NetworkOptions:
 
     projection: int | None = 256
     hidden: int = 256
-    iterations: int = 1000
+    iterations: int = 500
     rate: float = 1e-3
     decay: float = 0.1
     batch: int | None = 64
@@ -31,9 +39,8 @@ class NetworkOptions:
         _finite(self, "decay")
 
 
-DEFAULT = NetworkOptions()
-FAITHFUL = NetworkOptions(projection=None, hidden=1536, batch=None)
-"""The paper's size: 3,072 numbers an embedding → 1,536 → 1, all observations in every iteration."""
+FAITHFUL = NetworkOptions(projection=None, hidden=1536, iterations=1000, batch=None)
+"""The paper's size: 3,072 numbers an embedding → 1,536 → 1, 1,000 iterations, all observations in each."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +76,3 @@ class ChooserOptions:
         """The options as plain values, by name."""
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "network"}
         return own | {f.name: getattr(self.network, f.name) for f in fields(self.network)}
-
-
-def _finite(of: object, name: str, *, above: float | None = None, most: float = math.inf) -> None:
-    value = getattr(of, name)
-    low = 0.0 if above is None else above
-    if not math.isfinite(value) or value < low or value > most or (above is not None and value == above):
-        bounds = f"{'above' if above is not None else 'at least'} {low:g}"
-        raise ValueError(f"{name} must be {bounds}{f' and at most {most:g}' if most < math.inf else ''}, not {value}")
