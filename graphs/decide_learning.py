@@ -53,7 +53,7 @@ class Learning:
         path = state_path(self.folder, round)
         beside = path.with_suffix(".part")
         with beside.open("wb") as file:
-            np.savez(file, **named)
+            np.savez(file, allow_pickle=False, **named)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)

@@ -69,7 +69,7 @@ class DecideOptions(BaseModel):
     `projection` (0: none), `iterations`, `decay`: see `NetworkOptions`. `exemplars`: best, random or learned; `length`
     are shown, from the `pool` best, of `draws` sequences and at `eta_exemplars`, see `ExemplarOptions`.
     `embedding`: of task and instruction apart (`separate`), or of both in one text (`shared`; for 49 rephrasings and
-    fewer). `temperature` of the rephrasing.
+    fewer).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -77,7 +77,6 @@ class DecideOptions(BaseModel):
     arms: int = Field(default=100, ge=1, le=1000)
     batch: int = Field(default=8, ge=1, le=64)
     max_tokens: int = Field(default=256, ge=1, le=16_384)
-    temperature: float = Field(default=1.3, ge=0, le=2)
     eta: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     discount: float = Field(default=0.9, gt=0, le=1)
     share: float = Field(default=0.01, ge=0, le=1)

@@ -47,11 +47,12 @@ class DecideContext(BaseModel):
 
 
 class DecideState(DecideInput):
-    """The state of a run. `round` counts from 1; `arm` is the meta-prompt (or action) of the round in hand, drawn with
+    """The state of a run. `round` counts from 1 to `last`; `arm` is the meta-prompt (or action) of the round in hand, drawn with
     `probability`; `silent` counts rounds in a row without any answer; `stop` says why it ends before its last round."""
 
     run_id: str
     round: int
+    last: int
     arm: int
     probability: float
     silent: int

@@ -65,7 +65,12 @@ class Guarded:
     async def step(self, action: str, action_id: str) -> Outcome:
         """What came of an action; a value that is no finite number stays as it is, for `usable` to refuse."""
         found = await self._called("step", action, action_id)
-        return found if isinstance(found, Outcome) else Outcome(found)
+        outcome = found if isinstance(found, Outcome) else Outcome(found)
+        means = outcome.means if isinstance(outcome.means, list | tuple) else ()
+        known = [mean for mean, _ in map(usable, means) if mean is not None]
+        return replace(
+            outcome, regret=usable(outcome.regret)[0], means=tuple(known) if len(known) == len(means) else ()
+        )
 
     async def aclose(self) -> None:
         """Let go of what the environment holds, where it says how."""
@@ -108,8 +113,8 @@ class Guarded:
         return EnvironmentFailure(f"environment {self.name}: {method} raised {type(error).__name__}: {words}{place}")
 
 
-def usable(value: object, description: Description) -> tuple[float | None, str]:
-    """The value as a float; None, and why, where it is missing, no finite number, or out of the description's range."""
+def usable(value: object, low: float | None = None, high: float | None = None) -> tuple[float | None, str]:
+    """The value as a float; None, and why, where it is missing, no finite number, or not from `low` to `high`."""
     if value is None:
         return None, "no value"
     if isinstance(value, bool) or not isinstance(value, Real):
@@ -120,10 +125,9 @@ def usable(value: object, description: Description) -> tuple[float | None, str]:
         return None, "the value is too large"
     if not math.isfinite(number):
         return None, f"the value is {number}"
-    low = -math.inf if description.low is None else description.low
-    high = math.inf if description.high is None else description.high
-    if not low <= number <= high:
-        return None, f"{number:g} is out of range ({low:g} to {high:g})"
+    least, most = -math.inf if low is None else low, math.inf if high is None else high
+    if not least <= number <= most:
+        return None, f"{number:g} is out of range ({least:g} to {most:g})"
     return number, ""
 
 
