@@ -47,6 +47,8 @@ class Chooser(Protocol):
     def observe(self, arm: int, score: float, probability: float | None = None) -> None:
         """Learn the score of an arm, drawn with `probability` (None: what the arm's probability is now).
 
+        It replaces what the chooser holds and changes none of it in place, so that a shallow copy may learn while
+        others choose by the original. A network's fit takes up to a second: in an event loop, give it a thread.
         Raises ValueError on a score that is not finite and on an arm that does not exist, the state untouched.
         """
         ...

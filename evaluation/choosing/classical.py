@@ -75,14 +75,14 @@ class Thompson:
         self._wins, self._losses = restored(state, "wins", arms, 1.0), restored(state, "losses", arms, 1.0)
 
     def choose(self, rng: np.random.Generator) -> Choice:
-        winners = np.array([np.argmax(rng.beta(self._wins, self._losses)) for _ in range(self.DRAWS)])
+        winners = rng.beta(self._wins, self._losses, size=(self.DRAWS, self.arms)).argmax(axis=1)
         shares = np.bincount(winners, minlength=self.arms) / self.DRAWS
         return Choice(int(winners[0]), float(shares[winners[0]]), choice.entropy(shares))
 
     def observe(self, arm: int, score: float, probability: float | None = None) -> None:
         value = min(max(checked(arm, self.arms, score), 0.0), 1.0)
-        self._wins[arm] += value
-        self._losses[arm] += 1 - value
+        one = np.arange(self.arms) == arm
+        self._wins, self._losses = self._wins + one * value, self._losses + one * (1 - value)
 
     def state(self) -> State:
         return {"wins": self._wins.copy(), "losses": self._losses.copy()}
