@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 IN_FLIGHT = 12
 """Calls that a crash may lose at most: a batch, and requests for embeddings beside it."""
 
+
 @dataclass(frozen=True)
 class Shown:
     """The sequences of past actions that a round could show, and which one it does. `embeddings` of their texts, None

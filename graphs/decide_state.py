@@ -47,8 +47,9 @@ class DecideContext(BaseModel):
 
 
 class DecideState(DecideInput):
-    """The state of a run. `round` counts from 1 to `last`; `arm` is the meta-prompt (or action) of the round in hand, drawn with
-    `probability`; `silent` counts rounds in a row without any answer; `stop` says why it ends before its last round."""
+    """The state of a run. `round` counts from 1 to `last`; `arm` is the meta-prompt (or action) of the round in hand,
+    drawn with `probability`; `silent` counts rounds in a row without any answer; `stop` says why it ends before its
+    last round."""
 
     run_id: str
     round: int

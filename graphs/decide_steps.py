@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -186,9 +185,10 @@ async def _learning(session: DecideSession, round: int) -> Learning:
     if how.rephrased and session.desk is not None and session.embeddings is not None:
         for_task = await rephrased(wording.task, session.options.arms, "description", session.desk)
         for_instruction = await rephrased(wording.instruction, session.options.arms, "instruction", session.desk)
-        for made, part in ((for_task, "description"), (for_instruction, "instruction")):
-            if made.missing:
-                session.emit("fewer_arms", part=part, message=made.words(part), arms=len(made.texts))
+        if for_task.missing:
+            session.emit("fewer_arms", message=for_task.words("description"))
+        if for_instruction.missing:
+            session.emit("fewer_arms", message=for_instruction.words("instruction"))
         texts = (for_task.texts, for_instruction.texts)
         if session.options.embedding == "shared":
             pairs = [f"{task}\n\n{instruction}" for task in texts[0] for instruction in texts[1]]
