@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         BudgetError,
         BudgetExceeded,
         BudgetTooSmall,
+        EnvironmentFailure,
         ModelError,
         ModelSetupError,
         ProviderDown,
@@ -35,9 +36,12 @@ if TYPE_CHECKING:
     from .jobs.api import aoptimize, aresume, optimize, resume
     from .jobs.compare.comparing import acompare, compare
     from .jobs.compare.result import ComparisonResult
+    from .jobs.decide.deciding import adecide, decide
+    from .jobs.decide.result import DecideResult
     from .jobs.evaluate import aevaluate, evaluate
     from .jobs.evaluation_result import Evaluation
     from .jobs.prompt_file import read_prompt
+    from .tasks.environments.protocol import Description, Environment, Outcome, Wording
     from .tasks.example import Example, Score
     from .tasks.load import load_task
     from .tasks.prompt import Demo, Prompt
@@ -52,11 +56,16 @@ __all__ = [
     "BudgetExceeded",
     "BudgetTooSmall",
     "ComparisonResult",
+    "DecideResult",
     "Demo",
+    "Description",
+    "Environment",
+    "EnvironmentFailure",
     "Evaluation",
     "Example",
     "ModelError",
     "ModelSetupError",
+    "Outcome",
     "Preset",
     "Prompt",
     "ProviderDown",
@@ -74,12 +83,15 @@ __all__ = [
     "Task",
     "TaskError",
     "UsageError",
+    "Wording",
     "__version__",
     "acompare",
+    "adecide",
     "aevaluate",
     "aoptimize",
     "aresume",
     "compare",
+    "decide",
     "evaluate",
     "load_task",
     "optimize",
@@ -92,6 +104,7 @@ _NAMES = {
         "BudgetError",
         "BudgetExceeded",
         "BudgetTooSmall",
+        "EnvironmentFailure",
         "ModelError",
         "ModelSetupError",
         "ProviderDown",
@@ -110,9 +123,12 @@ _NAMES = {
     ".jobs.api": ("aoptimize", "aresume", "optimize", "resume"),
     ".jobs.compare.comparing": ("acompare", "compare"),
     ".jobs.compare.result": ("ComparisonResult",),
+    ".jobs.decide.deciding": ("adecide", "decide"),
+    ".jobs.decide.result": ("DecideResult",),
     ".jobs.evaluate": ("aevaluate", "evaluate"),
     ".jobs.evaluation_result": ("Evaluation",),
     ".jobs.prompt_file": ("read_prompt",),
+    ".tasks.environments.protocol": ("Description", "Environment", "Outcome", "Wording"),
     ".tasks.example": ("Example", "Score"),
     ".tasks.load": ("load_task",),
     ".tasks.prompt": ("Demo", "Prompt"),

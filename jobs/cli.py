@@ -20,6 +20,7 @@ from .commands_run import optimize, resume
 from .commands_runs import runs, show
 from .commands_strategies import show_strategies
 from .compare.command import compare
+from .decide.command import decide
 from .exits import ended
 from .peers.command import peer
 from .schedule.command import schedule
@@ -54,7 +55,7 @@ def _program(
         raise UsageError(f"settings (SAGE_ variables, .env in this folder) cannot be read: {error}") from error
 
 
-for command in (optimize, resume, compare, runs, show, evaluate, preflight, batch, schedule, init, doctor):
+for command in (optimize, resume, compare, decide, runs, show, evaluate, preflight, batch, schedule, init, doctor):
     app.command()(command)
 app.command("strategies")(show_strategies)
 app.command(hidden=True)(peer)

@@ -36,8 +36,8 @@ async def drive_graph(
 ) -> None:
     """Run the graph that `build` makes (given the checkpointer) from the run's last checkpoint, or from `start`.
 
-    `waits`: whether calls of the run wait for a provider that is down. Raises RunInterrupted where `control` asked it to
-    stop, and whatever the graph raises; its session is closed in any case.
+    `waits`: whether calls of the run wait for a provider that is down. Raises RunInterrupted where `control` asked it
+    to stop, and whatever the graph raises; its session is closed in any case.
     """
     home = installation().home
     config: RunnableConfig = {"configurable": {"thread_id": run_id}}

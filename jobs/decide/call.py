@@ -92,7 +92,7 @@ class DecideCall:
         return begun
 
     def most_usd(self) -> float | None:
-        """The most that all runs may cost, in US dollars: inf where nothing limits it, None where a price is unknown."""
+        """The most that all runs may cost, in US dollars; inf: nothing limits it, None: a price is unknown."""
         prices, limits = self._prices(), self.settings.limits()
         known = [pair for pair in prices.values() if pair is not None]
         if len(known) < len(prices):

@@ -13,7 +13,6 @@ from ..imports import import_object
 from .bandits import LEVELS, SCENARIOS, Bandit
 from .drifting import FAMILIES, DriftingBandit
 from .guard import METHODS
-from .http import HttpEnvironment
 from .protocol import Environment
 from .regression import Regression
 from .tsp import ROUNDS, TravellingSalesman
@@ -71,6 +70,8 @@ def make_environment(name: str, episode: str = "") -> Environment:
     if name in ENVIRONMENTS:
         return ENVIRONMENTS[name].make()
     if name.startswith(("http://", "https://")):
+        from .http import HttpEnvironment  # its client takes a moment to import
+
         return HttpEnvironment(name, episode)
     kind = name.partition(":")[0]
     if kind in _KINDS or not _REFERENCE.fullmatch(name):

@@ -27,7 +27,11 @@ from sage_spo.seeding import digest, generator
 
 from .agent import form_of
 
-MANNERS = ["calmly", "boldly", "patiently", "quickly", "carefully", "freely", "strictly", "gently", "plainly", "warmly", "coolly", "firmly", "slowly", "keenly", "fairly", "neatly", "loosely", "soundly", "rarely", "wisely", "idly", "dimly", "briskly", "vaguely"]
+MANNERS = (
+    *("calmly", "boldly", "patiently", "quickly", "carefully", "freely", "strictly", "gently", "plainly", "warmly"),
+    *("coolly", "firmly", "slowly", "keenly", "fairly", "neatly", "loosely", "soundly", "rarely", "wisely", "idly"),
+    *("dimly", "briskly", "vaguely"),
+)
 WORDS_A_TEXT = 4
 START, SPREAD = 0.45, 0.13
 LEAST, MOST = 0.02, 0.98
@@ -105,7 +109,8 @@ def _button(lines: list[tuple[str, str, str]], good: bool, rng: np.random.Genera
 
 
 def _point(lines: list[tuple[str, str, str]], good: bool, rng: np.random.Generator) -> tuple[float, float]:
-    """Well: half of the way or more from the best pair to the minimum of a parabola through all; badly: anywhere."""
+    """Well: a tenth to a third of the way from the best pair to the minimum of a parabola through all; badly:
+    anywhere."""
     if not good:
         return float(rng.uniform(-10, 50)), float(rng.uniform(-10, 50))
     table = np.array([[float(number) for number in line] for line in lines])
@@ -118,14 +123,14 @@ def _point(lines: list[tuple[str, str, str]], good: bool, rng: np.random.Generat
     if 4 * a * d - c * c <= 1e-9 or a <= 0:
         return float(best[0] + rng.normal(0, 2)), float(best[1] + rng.normal(0, 2))
     least = np.linalg.solve(np.array([[2 * a, c], [c, 2 * d]]), -np.array([e, f]))
-    step = best + rng.uniform(0.3, 0.7) * (np.clip(least, -100, 100) - best)
+    step = best + rng.uniform(0.1, 0.3) * (np.clip(least, -100, 100) - best)
     return float(step[0] + rng.normal(0, 0.3)), float(step[1] + rng.normal(0, 0.3))
 
 
 def _tour(
     cities: list[tuple[str, str, str]], lines: list[tuple[str, str]], good: bool, rng: np.random.Generator
 ) -> list[int]:
-    """Well: the best trip with a stretch turned round that makes it shorter; badly: some trip with cities mixed up."""
+    """Well: the best trip with the best of a few stretches turned round; badly: some trip with cities mixed up."""
     points = {int(i): np.array([float(x), float(y)]) for i, x, y in cities}
     known = [([int(city) for city in tour.split(",")], float(length)) for tour, length in lines]
     n = len(points)
@@ -144,7 +149,7 @@ def _tour(
         return sum(float(np.linalg.norm(points[a] - points[b])) for a, b in zip(of, of[1:] + of[:1], strict=True))
 
     turns = [tour[:i] + tour[i : j + 1][::-1] + tour[j + 1 :] for i in range(1, n - 1) for j in range(i + 1, n)]
-    picked = [turns[int(i)] for i in rng.permutation(len(turns))[: max(4, len(turns) // 4)]]
+    picked = [turns[int(i)] for i in rng.permutation(len(turns))[:5]]
     return min(picked, key=length)
 
 
