@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..evaluation.concurrency import Concurrency
 from ..evaluation.paid_call import PaidRequest
 from ..evaluation.paid_calls import PaidCalls
+from ..models.plain_chat import PlainChat
 from ..seeding import digest
 from ..tasks.target import Output, Usage
 from ..traces.rows import Action
 from .ask import fence, fenced, prompt_text
-
-if TYPE_CHECKING:  # importing it takes seconds, and methods without a language model do not need it
-    from ..models.agent import AgentModel
 
 REPLY_SHOWN, ACTION_SHOWN = 2000, 400
 """Characters of an answer that cannot be used, and of an action, in a request."""
@@ -40,7 +37,7 @@ class Actor:
     """Asks one model, through the run's paid calls, for `size` actions at a time: the last one at temperature 0, the
     others at 1."""
 
-    model: AgentModel
+    model: PlainChat
     calls: PaidCalls
     parse: Parse
     size: int = 8
@@ -97,9 +94,7 @@ class Actor:
         seed = int(digest(self.calls.seed, "act", *place)[:7], 16)
 
         async def send(_draw: int) -> Output:
-            reply = await self.model.complete(
-                messages, schema=None, max_tokens=self.max_tokens, temperature=temperature, seed=seed
-            )
+            reply = await self.model.reply(messages, max_tokens=self.max_tokens, temperature=temperature, seed=seed)
             return Output(reply.text, Usage(reply.input_tokens, reply.output_tokens), reply.latency)
 
         return PaidRequest(

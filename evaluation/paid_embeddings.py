@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,10 +90,8 @@ class PaidEmbeddings:
 
 
 def saved(path: Path, table: NDArray[np.float32]) -> None:
-    """Write the file whole or not at all."""
+    """Write the file whole or not at all, whenever the process is killed."""
     beside = path.with_suffix(".part")
     with beside.open("wb") as file:
         np.save(file, table)
-        file.flush()
-        os.fsync(file.fileno())
     beside.replace(path)

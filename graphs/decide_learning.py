@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,8 +53,6 @@ class Learning:
         beside = path.with_suffix(".part")
         with beside.open("wb") as file:
             np.savez(file, allow_pickle=False, **named)
-            file.flush()
-            os.fsync(file.fileno())
         beside.replace(path)
         state_path(self.folder, round - KEPT).unlink(missing_ok=True)
 

@@ -23,6 +23,7 @@ from ..evaluation.budget import Budget, check_prices
 from ..evaluation.ledger import Ledger
 from ..evaluation.paid_calls import PaidCalls
 from ..evaluation.paid_embeddings import PaidEmbeddings
+from ..models.plain_chat import PlainChat
 from ..models.retry import RetryPolicy
 from ..seeding import generator
 from ..settings import settings as installation
@@ -164,6 +165,8 @@ class DecideSession:
             await self.environment.aclose()
             if self.desk:
                 await self.desk.model.aclose()
+            if self.actor:
+                await self.actor.model.aclose()
             try:
                 self.events.close()
             finally:
@@ -268,18 +271,20 @@ async def _opened(
     ledger = Ledger(budget, seconds_before=run.seconds)
     policy = RetryPolicy(timeout=settings.timeout, deadline=max(RetryPolicy.deadline, 2 * settings.timeout))
     calls = PaidCalls(run.id, store, ledger, policy, settings.seed, patience=60 * settings.patience)
-    agent = await asyncio.to_thread(_agent_model, settings) if how.agent else None
+    chat = await asyncio.to_thread(PlainChat, settings.agent, settings.base_url) if how.agent else None
+    # Only rephrasing asks for a form.
+    agent = await asyncio.to_thread(_agent_model, settings) if how.rephrased else None
     embeds = how.rephrased or (options.exemplars or how.exemplars) == "learned"
     embeddings = None
     if embeds:
         embeddings = await asyncio.to_thread(
             PaidEmbeddings, settings.embedding_model(), settings.base_url, calls, folder
         )
-    prices = ({agent.name: agent.price} if agent else {}) | ({embeddings.name: embeddings.price} if embeddings else {})
+    prices = ({chat.name: chat.price} if chat else {}) | ({embeddings.name: embeddings.price} if embeddings else {})
     check_prices(budget, prices)
     actor = None
-    if agent:
-        actor = Actor(agent, calls, environment.parse, size=options.batch, max_tokens=options.max_tokens)
+    if chat:
+        actor = Actor(chat, calls, environment.parse, size=options.batch, max_tokens=options.max_tokens)
     return DecideSession(
         run=run,
         settings=settings,

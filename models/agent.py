@@ -17,7 +17,7 @@ from .embedded_process import ALIAS
 from .failures import model_error
 from .langchain_models import compatible_model, http_client, provider_model
 from .names import OPENAI_URL, ModelName, check_model, local_weights
-from .parameters import is_reasoning, output_limit, takes_seed
+from .parameters import is_reasoning, output_limit
 from .prices import price
 
 if TYPE_CHECKING:  # takes a second to import
@@ -57,17 +57,9 @@ class AgentModel:
         return output_limit(self._of.model, max_tokens)
 
     async def complete(
-        self,
-        messages: list[dict[str, str]],
-        *,
-        schema: type[BaseModel] | None,
-        max_tokens: int,
-        temperature: float,
-        seed: int | None = None,
+        self, messages: list[dict[str, str]], *, schema: type[BaseModel] | None, max_tokens: int, temperature: float
     ) -> AgentReply:
         """One reply of at most `max_tokens` (thinking included); with `schema`, asked for as JSON of that form.
-
-        `seed` says which of the possible replies is wanted, to models that take one.
 
         Raises TransientModelError for what may pass, ModelError for what will not.
         """
@@ -75,7 +67,7 @@ class AgentModel:
         chat = await self._model()
         try:
             if self._of.provider in ("openai", "local"):
-                message = await chat.ainvoke(messages, **self._options(schema, max_tokens, temperature, seed))
+                message = await chat.ainvoke(messages, **self._options(schema, max_tokens, temperature))
                 text = str(message.text)
             else:
                 options = {"max_tokens": max_tokens, "temperature": temperature}
@@ -103,17 +95,13 @@ class AgentModel:
         if model is not None:
             await model.aclose()
 
-    def _options(
-        self, schema: type[BaseModel] | None, max_tokens: int, temperature: float, seed: int | None
-    ) -> dict[str, Any]:
+    def _options(self, schema: type[BaseModel] | None, max_tokens: int, temperature: float) -> dict[str, Any]:
         body: dict[str, Any] = {}
         options: dict[str, Any] = {"extra_body": body}
         if schema is not None:
             # Not with_structured_output: it costs several times as much and loses the raw reply on an error.
             form = {"name": schema.__name__, "schema": schema.model_json_schema()}
             body["response_format"] = {"type": "json_schema", "json_schema": form}
-        if seed is not None and takes_seed(self._of.model, temperature):
-            body["seed"] = seed
         if self._of.provider == "openai" and is_reasoning(self._of.model):
             return options | {"max_tokens": max_tokens}
         if self._of.base_url == OPENAI_URL:
