@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from .jobs.api import aoptimize, aresume, optimize, resume
     from .jobs.compare.comparing import acompare, compare
     from .jobs.compare.result import ComparisonResult
+    from .jobs.decider.decider import Decider, MetaPrompt, Standing
+    from .jobs.decider.versions import rephrase
     from .jobs.evaluate import aevaluate, evaluate
     from .jobs.evaluation_result import Evaluation
     from .jobs.prompt_file import read_prompt
@@ -52,9 +54,11 @@ __all__ = [
     "BudgetExceeded",
     "BudgetTooSmall",
     "ComparisonResult",
+    "Decider",
     "Demo",
     "Evaluation",
     "Example",
+    "MetaPrompt",
     "ModelError",
     "ModelSetupError",
     "Preset",
@@ -68,6 +72,7 @@ __all__ = [
     "Score",
     "Search",
     "SearchOptions",
+    "Standing",
     "StoreError",
     "Strategy",
     "StrategyError",
@@ -84,6 +89,7 @@ __all__ = [
     "load_task",
     "optimize",
     "read_prompt",
+    "rephrase",
     "resume",
 ]
 
@@ -110,6 +116,8 @@ _NAMES = {
     ".jobs.api": ("aoptimize", "aresume", "optimize", "resume"),
     ".jobs.compare.comparing": ("acompare", "compare"),
     ".jobs.compare.result": ("ComparisonResult",),
+    ".jobs.decider.decider": ("Decider", "MetaPrompt", "Standing"),
+    ".jobs.decider.versions": ("rephrase",),
     ".jobs.evaluate": ("aevaluate", "evaluate"),
     ".jobs.evaluation_result": ("Evaluation",),
     ".jobs.prompt_file": ("read_prompt",),
