@@ -10,6 +10,7 @@ import io
 import json
 import sqlite3
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -230,5 +231,5 @@ def unpacked(data: bytes) -> dict[str, NDArray[Any]]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as found:
             return dict(found)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise StoreError(f"what the decider has learned cannot be read: {error}") from error

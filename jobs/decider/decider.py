@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...agents.meta_prompt import meta_prompt
-from ...errors import ModelError, UsageError
+from ...errors import ModelError, StoreError, UsageError
 from ...evaluation.choosing.arms import checked_table
 from ...evaluation.choosing.chooser import NEEDS_EMBEDDINGS, Chooser, make_chooser
 from ...models.embeddings import embed
@@ -157,6 +157,10 @@ class Decider:
             return answer
         return "refused" if of in self._learn() else "learned"
 
+    def unanswered(self, most: int = 100) -> list[int]:
+        """Ids of the newest meta-prompts that wait for a score, newest first: what a restarted caller may still owe."""
+        return self._book.open_ids(most)
+
     async def ameta_prompt(self) -> MetaPrompt:
         """`meta_prompt` in a thread, for an event loop."""
         return await asyncio.to_thread(self.meta_prompt)
@@ -199,13 +203,16 @@ class Decider:
         return current
 
     def _chooser(self, state: dict[str, NDArray[Any]]) -> Chooser:
-        return make_chooser(
-            self.terms.method,
-            arms=self._tables,
-            options=self.terms.chooser_options(),
-            seed=self.terms.seed,
-            state=state or None,
-        )
+        try:
+            return make_chooser(
+                self.terms.method,
+                arms=self._tables,
+                options=self.terms.chooser_options(),
+                seed=self.terms.seed,
+                state=state or None,
+            )
+        except ValueError as error:
+            raise StoreError(f"what {self._book.path} has learned cannot be used: {error}") from error
 
     def _given(self) -> dict[int, None]:
         if not hasattr(self._own, "ids"):
