@@ -283,7 +283,7 @@ def test_a_damaged_state_is_an_error_in_one_line(path: Path, state: bytes) -> No
     with sqlite3.connect(path) as db:
         db.execute("UPDATE learned SET place = 1, state = ?", (state,))
     db.close()
-    with pytest.raises(StoreError, match="cannot be (read|used)") as caught:
+    with pytest.raises(StoreError, match=r"cannot be (read|used)") as caught:
         Decider.open(path)
     assert "\n" not in str(caught.value)
 
