@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from .jobs.compare.result import ComparisonResult
     from .jobs.decide.deciding import adecide, decide
     from .jobs.decide.result import DecideResult
+    from .jobs.decider.decider import Decider, MetaPrompt, Standing
+    from .jobs.decider.versions import rephrase
     from .jobs.evaluate import aevaluate, evaluate
     from .jobs.evaluation_result import Evaluation
     from .jobs.prompt_file import read_prompt
@@ -57,12 +59,14 @@ __all__ = [
     "BudgetTooSmall",
     "ComparisonResult",
     "DecideResult",
+    "Decider",
     "Demo",
     "Description",
     "Environment",
     "EnvironmentFailure",
     "Evaluation",
     "Example",
+    "MetaPrompt",
     "ModelError",
     "ModelSetupError",
     "Outcome",
@@ -77,6 +81,7 @@ __all__ = [
     "Score",
     "Search",
     "SearchOptions",
+    "Standing",
     "StoreError",
     "Strategy",
     "StrategyError",
@@ -96,6 +101,7 @@ __all__ = [
     "load_task",
     "optimize",
     "read_prompt",
+    "rephrase",
     "resume",
 ]
 
@@ -125,6 +131,8 @@ _NAMES = {
     ".jobs.compare.result": ("ComparisonResult",),
     ".jobs.decide.deciding": ("adecide", "decide"),
     ".jobs.decide.result": ("DecideResult",),
+    ".jobs.decider.decider": ("Decider", "MetaPrompt", "Standing"),
+    ".jobs.decider.versions": ("rephrase",),
     ".jobs.evaluate": ("aevaluate", "evaluate"),
     ".jobs.evaluation_result": ("Evaluation",),
     ".jobs.prompt_file": ("read_prompt",),

@@ -40,6 +40,9 @@ RULES: dict[str, Rule] = {
     "stochastic": "newest",
 }
 
+NEEDS_EMBEDDINGS = frozenset({*RULES, "neural-ucb"})
+"""The choosers with a network; to the others an arm is its number."""
+
 
 def make_chooser(
     name: str,
@@ -58,7 +61,7 @@ def make_chooser(
     if name not in CHOOSERS:
         raise UsageError(f"there is no chooser '{name}' (there are {', '.join(CHOOSERS)}).{nearest(name, CHOOSERS)}")
     chosen = options or ChooserOptions()
-    if name in RULES or name == "neural-ucb":
+    if name in NEEDS_EMBEDDINGS:
         table = Arms(arms, projection=chosen.network.projection, seed=seed)
         if name in RULES:
             return Expo(table, chosen, seed, RULES[name], state)
