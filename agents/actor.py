@@ -106,9 +106,15 @@ class Actor:
         )
 
 
-def meta_prompt_text(task: str, instruction: str, history: str, answer: str) -> str:
-    """The whole meta-prompt: what it is about, what was tried, what to do now, how to answer."""
-    return prompt_text("decide", fence="data", task=task, history=history, instruction=instruction, answer=answer)
+def meta_prompt_text(task: str, instruction: str, history: str, answer: str, *, seed: int, written: bool) -> str:
+    """The whole meta-prompt: what it is about, what was tried, what to do now, how to answer.
+
+    `written`: the history holds texts that a model wrote; they stand between tags whose name depends on the seed.
+    """
+    name = fence(seed, history)
+    return prompt_text(
+        "decide", fence=name, task=task, history=history, instruction=instruction, answer=answer, written=written
+    )
 
 
 def pairs_text(shown: Sequence[Action], value: str) -> str:

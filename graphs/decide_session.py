@@ -88,7 +88,8 @@ class DecideSession:
     """The versions of the task's text and of the instruction; empty before `domain` has found them."""
     learning: Learning | None = None
     rounds: dict[int, Round] = field(default_factory=dict)
-    actions: dict[tuple[int, int], Action] = field(default_factory=dict)
+    actions: dict[int, dict[int, Action]] = field(default_factory=dict)
+    """By round and index."""
     shown: dict[int, Shown] = field(default_factory=dict)
     """What the round in hand shows of the past, by round."""
     began: float = field(default_factory=time.monotonic)
@@ -126,16 +127,17 @@ class DecideSession:
 
     def keep_action(self, row: Action) -> None:
         """Keep and store an action, or what came of it."""
-        self.actions[row.round, row.index] = row
+        self.actions.setdefault(row.round, {})[row.index] = row
         self.store.add(row)
 
     def actions_of(self, round: int) -> list[Action]:
         """The actions of one round, in order."""
-        return [action for (of, _), action in sorted(self.actions.items()) if of == round]
+        return [action for _, action in sorted(self.actions.get(round, {}).items())]
 
     def seen_before(self, round: int) -> list[Action]:
         """The actions of earlier rounds that have a value, oldest first."""
-        return [a for (of, _), a in sorted(self.actions.items()) if of < round and a.taken and a.value is not None]
+        before = (action for of in sorted(self.actions) if of < round for action in self.actions_of(of))
+        return [action for action in before if action.taken and action.value is not None]
 
     def meta_prompt(self, arm: int) -> tuple[str, str]:
         """Task and instruction of an arm, once `domain` has found the texts."""
@@ -310,9 +312,11 @@ async def _restored(session: DecideSession, starts: list[str]) -> None:
     restarts = session.run.restarts + (session.run.status != "created")
     await calls.restore(restarts=restarts, in_flight=IN_FLIGHT)
     session.rounds = {row.round: row for row in await store.rounds(run_id)}
-    session.actions = {(row.round, row.index): row for row in await store.actions(run_id)}
+    for row in await store.actions(run_id):
+        session.actions.setdefault(row.round, {})[row.index] = row
+    known = session.actions.setdefault(0, {})
     for index, action in enumerate(starts):
-        session.actions.setdefault((0, index), Action(run_id, 0, index, action))
+        known.setdefault(index, Action(run_id, 0, index, action))
     await store.update_run(run_id, status="running", restarts=restarts)
     calls.on_trouble = lambda message: session.emit("call_failed", message=message)
     calls.on_call = lambda call: session.tell(
@@ -320,7 +324,7 @@ async def _restored(session: DecideSession, starts: list[str]) -> None:
     )
     calls.on_wait = lambda seconds: session.tell("rate_limit", seconds=seconds)
     calls.on_outage = lambda event, fields: session.emit(event, **fields)
-    for _, action in sorted(session.actions.items()):
+    for action in (action for round in sorted(session.actions) for action in session.actions_of(round)):
         if not action.taken:
             continue
         outcome = await session.environment.step(action.action, action.id)

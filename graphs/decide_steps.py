@@ -263,7 +263,8 @@ async def _meta_prompt(session: DecideSession, state: DecideState) -> str:
     shown = await _shown(session, learning, state["round"])
     task, instruction = session.meta_prompt(state["arm"])
     history = _history(session, state["round"], shown.candidates[shown.chosen])
-    return meta_prompt_text(task, instruction, history, session.description.answer)
+    said, seed = session.description, session.settings.seed
+    return meta_prompt_text(task, instruction, history, said.answer, seed=seed, written=not session.listed)
 
 
 def _row(session: DecideSession, round: int, index: int, chosen: Chosen) -> Action:

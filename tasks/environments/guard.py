@@ -188,10 +188,13 @@ async def _answer(function: Callable[..., Any], *arguments: Any) -> Any:
             outcome(value)
 
     def work() -> None:
+        value: Any
+        outcome: Callable[[Any], None]
         try:
             value, outcome = function(*arguments), done.set_result
         except StopIteration as error:  # which no future takes
-            value, outcome = RuntimeError(f"StopIteration: {error}"), done.set_exception
+            value = RuntimeError(f"StopIteration: {error}").with_traceback(error.__traceback__)
+            outcome = done.set_exception
         except BaseException as error:
             value, outcome = error, done.set_exception
         if not loop.is_closed():

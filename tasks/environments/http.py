@@ -2,7 +2,7 @@
 
     POST /reset     {"episode", "seed"}                      → {"warm_starts": [text, …]}
     POST /describe  {"episode"}                              → the fields of `Description`
-    POST /parse     {"episode", "reply"}                     → {"action": text} or {"error": text}
+    POST /parse     {"episode", "reply"}                     → {"action": text} or {"problem": text}
     POST /step      {"episode", "action_id", "action"}       → {"value": number or null, "regret": …, "means": […]}
 
 `episode` names the run. Every call may be repeated: /reset of an episode that has begun and /step with a known
@@ -41,7 +41,7 @@ class HttpEnvironment:
     async def parse(self, reply: str) -> str:
         answer = await self._post("parse", reply=reply)
         if not isinstance(action := answer.get("action"), str):
-            raise ValueError(str(answer.get("error") or "it holds no action"))
+            raise ValueError(str(answer.get("problem") or "it holds no action"))
         return action
 
     async def step(self, action: str, action_id: str) -> Outcome:
