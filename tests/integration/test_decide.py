@@ -38,7 +38,7 @@ def test_several_methods_give_a_table_differences_json_and_a_plot(
 ) -> None:
     plot = tmp_path / "regret.html"
     with FakeServer(ScriptedActor()) as server:
-        given = arguments(server, "drifting:switch", "--method", "expo,fixed,ucb1", "--rounds", "4", "--seeds", "2")
+        given = arguments(server, "drifting:walk", "--method", "expo,fixed,ucb1", "--rounds", "4", "--seeds", "2")
         assert main([*given, "--run", "three", "--plot", str(plot)]) == 0
         screen = capsys.readouterr().out
         asked = len(server.log)
@@ -50,7 +50,7 @@ def test_several_methods_give_a_table_differences_json_and_a_plot(
         figures = [run["result"]["figure"] for run in row["runs"]]
         assert row["mean"] == pytest.approx(sum(figures) / 2)
         assert row["se"] == pytest.approx(abs(figures[0] - figures[1]) / 2)
-        assert row["fixed"] is not None or row["curve"] == []
+        assert row["fixed"] is not None
         assert len(row["curve"]) == 4
     by_pair = {(pair["first"], pair["second"]): pair for pair in document["pairs"]}
     means = {row["method"]: row["mean"] for row in document["rows"]}
@@ -204,8 +204,7 @@ def test_the_benchmark_judges_and_its_last_line_is_json() -> None:
     assert "expo" in done.stdout.splitlines()[1]
 
 
-@pytest.mark.parametrize("given", [("--environments", "no:such"), ("--methods", "expoo")])
-def test_the_benchmark_says_what_it_does_not_know(given: tuple[str, str]) -> None:
-    done = benchmark("decide", *given)
+def test_the_benchmark_says_what_it_does_not_know() -> None:
+    done = benchmark("decide", "--environments", "no:such")
     assert done.returncode == 2
-    assert given[1] in done.stderr
+    assert "no:such" in done.stderr
