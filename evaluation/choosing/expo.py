@@ -30,7 +30,7 @@ class Expo:
 
     An arm is drawn from softmax(η·ŝ): without importance weights, without uniform mixing. What the network says of an
     arm that it knows nothing of is noise of its initial weights, the same in every round; summed, it decides as much as
-    the scores do, the more the larger η is. Less their mean, an arm has to be better than others to gain by being tried.
+    the scores do, the more the larger η is. Less their mean, an arm has to beat others to gain by being tried.
     Before the first score every arm is as likely (`newest`: the first arm is taken). Memory: three numbers an arm,
     however many rounds there are.
     """
