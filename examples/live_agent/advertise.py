@@ -23,7 +23,7 @@ INSTRUCTION = "Look at the past scores. Choose the slogan for the next round."
 
 
 def agent(meta_prompt: str, round: int) -> str:
-    """The slogan that a scripted agent chooses: it explores where its instruction says so, else it keeps to the best."""
+    """The slogan that a scripted agent chooses: it explores where it is told to, else it keeps to the best."""
     scores = defaultdict(list)
     for line in meta_prompt.splitlines():
         slogan, arrow, score = line.partition(" → ")
