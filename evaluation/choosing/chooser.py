@@ -23,6 +23,7 @@ CHOOSERS: dict[str, str] = {
     "expo": "softmax of η times the predictions summed over rounds",
     "expo-discounted": "expo, older rounds fading by a factor",
     "expo-fixed-share": "expo, part of the weight spread evenly each round",
+    "expo-fading": "expo-discounted, fitted to the scores minus their mean, old ones fading too (this project's own)",
     "stochastic": "expo without the adversarial part: the arm that the newest network predicts to be best",
     "neural-ucb": "the same network with an upper confidence bound",
     "exp3s": "EXP3.S: importance-weighted, no network",
@@ -37,6 +38,7 @@ RULES: dict[str, Rule] = {
     "expo": "sum",
     "expo-discounted": "discounted",
     "expo-fixed-share": "fixed-share",
+    "expo-fading": "fading",
     "stochastic": "newest",
 }
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from . import choice
 from .choice import Choice, State, checked
-from .evidence import Evidence, finite, restored
+from .evidence import FADED, Evidence, finite, restored
 from .options import ChooserOptions
 
 Saved = Mapping[str, NDArray[Any]] | None
@@ -47,7 +47,7 @@ class UpperBound:
 
     def choose(self, rng: np.random.Generator) -> Choice:
         counts = self._evidence.counts
-        seen = counts > 0
+        seen = counts > FADED
         rounds = math.log(max(float(counts.sum()), 1.0))
         bounds = np.full(self.arms, np.inf)
         bounds[seen] = self._evidence.totals[seen] / counts[seen]

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from .choice import State, checked
 
+FADED = 1e-3
+"""An arm seen less often than this, fading counted, is as good as never seen."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -33,8 +36,8 @@ class Evidence:
         return Evidence(counts, totals)
 
     def rows(self) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]]:
-        """The arms seen, in order, the mean score of each, and how often each was seen."""
-        seen = np.flatnonzero(self.counts)
+        """The arms seen, in order, the mean score of each, and how often each was seen; none that has faded."""
+        seen = np.flatnonzero(self.counts > FADED)
         means = self.totals[seen] / self.counts[seen]
         return seen, means.astype(np.float32), self.counts[seen].astype(np.float32)
 

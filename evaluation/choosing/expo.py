@@ -15,7 +15,7 @@ from .evidence import Evidence, finite, restored
 from .network import fit, initial
 from .options import ChooserOptions
 
-Rule = Literal["sum", "discounted", "fixed-share", "newest"]
+Rule = Literal["sum", "discounted", "fixed-share", "fading", "newest"]
 
 
 class Expo:
@@ -24,10 +24,15 @@ class Expo:
         sum          ŝ ← ŝ + f                                  EXPO, arXiv 2502.00728, algorithm 1
         discounted   ŝ ← γ·ŝ + f
         fixed-share  w ← (1 - α)·softmax(η·(ŝ + f)) + α/K,  ŝ ← ln(w)/η    Herbster and Warmuth 1998
+        fading       ŝ ← γ·ŝ + f, f fitted to the scores minus their mean, each older one weighing γ times as much
+                     as the next: this project's own
         newest       ŝ ← f, and the best arm is taken: the ablation without the adversarial part
 
-    An arm is drawn from softmax(η·ŝ): without importance weights, without uniform mixing. Before the first score every
-    arm is as likely (`newest`: the first arm is taken). Memory: four numbers an arm, however many rounds there are.
+    An arm is drawn from softmax(η·ŝ): without importance weights, without uniform mixing. What the network says of an
+    arm that it knows nothing of is noise of its initial weights, the same in every round; summed, it decides as much as
+    the scores do, the more the larger η is. Less their mean, an arm has to beat others to gain by being tried.
+    Before the first score every arm is as likely (`newest`: the first arm is taken). Memory: three numbers an arm,
+    however many rounds there are.
     """
 
     def __init__(
@@ -58,8 +63,10 @@ class Expo:
         return choice.draw(choice.softmax(self._options.eta * self._scores), rng)
 
     def observe(self, arm: int, score: float, probability: float | None = None) -> None:
-        evidence = self._evidence.plus(arm, score)
+        evidence = self._evidence.plus(arm, score, self._options.discount if self._rule == "fading" else 1.0)
         seen, targets, counts = evidence.rows()
+        if self._rule == "fading":
+            targets = (targets - np.average(targets, weights=counts)).astype(np.float32)
         network = fit(self._start, self._arms.rows(seen), targets, counts, self._options.network, self._seed)
         scores = finite(self._taken_in(network.predict_all(self._arms.tables).astype(np.float64)))
         self._evidence, self._scores = evidence, scores
@@ -67,7 +74,7 @@ class Expo:
     def _taken_in(self, predictions: NDArray[np.float64]) -> NDArray[np.float64]:
         if self._rule == "newest":
             return predictions
-        if self._rule == "discounted":
+        if self._rule in ("discounted", "fading"):
             return self._options.discount * self._scores + predictions
         if self._rule == "sum":
             return self._scores + predictions
