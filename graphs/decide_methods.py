@@ -40,6 +40,7 @@ METHODS: dict[str, Method] = {
     "expo-es": _learned("EXPO that also learns which past actions are shown", "expo", "learned"),
     "expo-discounted": _learned("EXPO whose older rounds fade", "expo-discounted"),
     "expo-fixed-share": _learned("EXPO with a part of the weight spread evenly each round", "expo-fixed-share"),
+    "expo-fading": _learned("EXPO whose older scores fade too, less their mean (this project's own)", "expo-fading"),
     "exp3s": _learned("EXP3.S over the same meta-prompts, without a network", "exp3s"),
     "stochastic": _learned(
         "EXPO without the adversarial part: the best prediction of the newest network", "stochastic"

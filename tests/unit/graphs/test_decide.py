@@ -91,8 +91,8 @@ class RefusesEmbeddings(FakeServer):
 
 
 async def test_every_method_plays_and_its_figure_is_the_sum_of_what_was_lost(home: Path) -> None:
-    methods = ["expo", "expo-es", "expo-discounted", "expo-fixed-share", "exp3s", "stochastic", "neural-ucb"]
-    methods += ["fixed", "opro", "opro-clarified", "ucb1", "discounted-ucb", "thompson"]
+    methods = ["expo", "expo-es", "expo-discounted", "expo-fixed-share", "expo-fading", "exp3s", "stochastic"]
+    methods += ["neural-ucb", "fixed", "opro", "opro-clarified", "ucb1", "discounted-ucb", "thompson"]
     with FakeServer(ScriptedActor()) as server:
         result = await decided(server, BUTTONS, methods, rounds=3)
     assert result.exit_code == 0
@@ -107,8 +107,8 @@ async def test_every_method_plays_and_its_figure_is_the_sum_of_what_was_lost(hom
         assert run.scores == [row.score for row in rounds]
         assert all(row.score is not None for row in rounds)
         assert len(actions) == (3 if run.agent is None else 24)
-    assert {run_of(result, i).arms_of for i in range(7)} == {25}
-    assert [run_of(result, i).arms_of for i in (7, 10)] == [1, 5]
+    assert {run_of(result, i).arms_of for i in range(8)} == {25}
+    assert [run_of(result, i).arms_of for i in (8, 11)] == [1, 5]
 
 
 async def test_all_actions_of_a_batch_are_taken_where_they_cannot_be_listed_and_the_last_one_scores(home: Path) -> None:
