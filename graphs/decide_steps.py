@@ -30,6 +30,9 @@ from .steps import Node, closing, like
 SILENT_ROUNDS = 3
 """Rounds in a row in which no call is answered, after which the run stops, to be resumed."""
 
+NOT_EMBEDDED = "exemplars not embedded"
+"""The note of a round whose exemplars could not be embedded: they are the best ones, and nothing is learned of them."""
+
 DecideWork = Callable[[DecideSession, DecideState], Awaitable[Update]]
 
 
@@ -85,7 +88,7 @@ async def choose(session: DecideSession, state: DecideState) -> Update:
             learning.distance(choice.arm, before.arm if before else None),
             tuple(of[index] for index in shown.candidates[shown.chosen]) if session.how.agent else (),
             None,
-            note="" if shown.embeddings is not None else "exemplars not embedded",
+            note="" if shown.embeddings is not None else NOT_EMBEDDED,
         )
     )
     return {"arm": choice.arm, "probability": choice.probability}
@@ -133,15 +136,17 @@ async def learn(session: DecideSession, state: DecideState) -> Update:
     number, arm = state["round"], state["arm"]
     learning = await _learning(session, number - 1)
     row = session.rounds[number]
+    # Of its note, what `choose` said: an execution that was cut short may have added to it.
+    unembedded = row.note.startswith(NOT_EMBEDDED)
     score, why = _score(session, number)
     if score is not None:
-        shown = await _shown(session, learning, number) if not row.note else None
+        shown = None if unembedded else await _shown(session, learning, number)
         try:
             await asyncio.to_thread(_observe, learning, arm, score, state["probability"], shown)
         except ValueError as error:
             score, why = None, str(error)
     await asyncio.to_thread(learning.save, number)
-    note = "; ".join(part for part in (row.note, why) if part)
+    note = "; ".join(part for part in (NOT_EMBEDDED if unembedded else "", why) if part)
     row = replace(row, score=score, note=note, seconds=time.monotonic() - session.began)
     session.keep_round(row)
     session.shown.pop(number, None)
