@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         BudgetError,
         BudgetExceeded,
         BudgetTooSmall,
+        EnvironmentFailure,
         ModelError,
         ModelSetupError,
         ProviderDown,
@@ -35,11 +36,16 @@ if TYPE_CHECKING:
     from .jobs.api import aoptimize, aresume, optimize, resume
     from .jobs.compare.comparing import acompare, compare
     from .jobs.compare.result import ComparisonResult
+    from .jobs.decide.deciding import adecide, decide
+    from .jobs.decide.result import DecideResult
+    from .jobs.decider.decider import Decider, MetaPrompt, Standing
+    from .jobs.decider.versions import rephrase
     from .jobs.evaluate import aevaluate, evaluate
     from .jobs.evaluation_result import Evaluation
     from .jobs.landscape.measure import alandscape, landscape
     from .jobs.landscape.result import LandscapeResult
     from .jobs.prompt_file import read_prompt
+    from .tasks.environments.protocol import Description, Environment, Outcome, Wording
     from .tasks.example import Example, Score
     from .tasks.load import load_task
     from .tasks.prompt import Demo, Prompt
@@ -54,12 +60,19 @@ __all__ = [
     "BudgetExceeded",
     "BudgetTooSmall",
     "ComparisonResult",
+    "DecideResult",
+    "Decider",
     "Demo",
+    "Description",
+    "Environment",
+    "EnvironmentFailure",
     "Evaluation",
     "Example",
     "LandscapeResult",
+    "MetaPrompt",
     "ModelError",
     "ModelSetupError",
+    "Outcome",
     "Preset",
     "Prompt",
     "ProviderDown",
@@ -71,24 +84,29 @@ __all__ = [
     "Score",
     "Search",
     "SearchOptions",
+    "Standing",
     "StoreError",
     "Strategy",
     "StrategyError",
     "Task",
     "TaskError",
     "UsageError",
+    "Wording",
     "__version__",
     "acompare",
+    "adecide",
     "aevaluate",
     "alandscape",
     "aoptimize",
     "aresume",
     "compare",
+    "decide",
     "evaluate",
     "landscape",
     "load_task",
     "optimize",
     "read_prompt",
+    "rephrase",
     "resume",
 ]
 
@@ -97,6 +115,7 @@ _NAMES = {
         "BudgetError",
         "BudgetExceeded",
         "BudgetTooSmall",
+        "EnvironmentFailure",
         "ModelError",
         "ModelSetupError",
         "ProviderDown",
@@ -115,11 +134,16 @@ _NAMES = {
     ".jobs.api": ("aoptimize", "aresume", "optimize", "resume"),
     ".jobs.compare.comparing": ("acompare", "compare"),
     ".jobs.compare.result": ("ComparisonResult",),
+    ".jobs.decide.deciding": ("adecide", "decide"),
+    ".jobs.decide.result": ("DecideResult",),
+    ".jobs.decider.decider": ("Decider", "MetaPrompt", "Standing"),
+    ".jobs.decider.versions": ("rephrase",),
     ".jobs.evaluate": ("aevaluate", "evaluate"),
     ".jobs.evaluation_result": ("Evaluation",),
     ".jobs.landscape.measure": ("alandscape", "landscape"),
     ".jobs.landscape.result": ("LandscapeResult",),
     ".jobs.prompt_file": ("read_prompt",),
+    ".tasks.environments.protocol": ("Description", "Environment", "Outcome", "Wording"),
     ".tasks.example": ("Example", "Score"),
     ".tasks.load": ("load_task",),
     ".tasks.prompt": ("Demo", "Prompt"),

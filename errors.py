@@ -105,6 +105,10 @@ class StrategyError(SageError):
     """A strategy of a user's own raised, hung, or returned what is no prompt. With it mended the run can be resumed."""
 
 
+class EnvironmentFailure(SageError):
+    """A decision environment raised, hung, or answered what is no answer. With it mended the run can be resumed."""
+
+
 class SandboxError(UsageError):
     """Code could not be run isolated; the message names what to install and the ways out.
 

@@ -100,11 +100,13 @@ class RunSettings(BaseModel):
     def search_options(self) -> SearchOptions:
         """The strategy's options, checked. Raises UsageError naming the option."""
         options = strategy(self.strategy).options
-        return _checked(options, {**self._preset().options, **self.options}, f"of strategy {self.strategy}", "option")
+        return checked_model(
+            options, {**self._preset().options, **self.options}, f"of strategy {self.strategy}", "option"
+        )
 
     def validation(self) -> ValidationRules:
         """The rules of acceptance, checked. Raises UsageError naming the rule."""
-        return _checked(ValidationRules, {**self._preset().rules, **self.rules}, "of acceptance", "rule")
+        return checked_model(ValidationRules, {**self._preset().rules, **self.rules}, "of acceptance", "rule")
 
     def _preset(self) -> Preset:
         known = {DEFAULT_PRESET: Preset()} | dict(strategy(self.strategy).presets)
@@ -134,7 +136,9 @@ class RunSettings(BaseModel):
         )
 
 
-def _checked(model: type[M], values: Mapping[str, Any], of: str, what: str) -> M:
+def checked_model(model: type[M], values: Mapping[str, Any], of: str, what: str) -> M:
+    """The values as a model; `of` and `what` say in words what they are. Raises UsageError naming the first that is
+    unknown or out of bounds."""
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:

@@ -12,11 +12,14 @@ from functools import wraps
 from typing import Any, get_type_hints
 
 from ..errors import DiskFull, RunInterrupted
+from ..traces.rows import RunStatus
 from .session import Session, close_session, flush_session, open_session
 from .state import Update
 
 Work = Callable[[Session, Any], Awaitable[Update]]
 Node = Callable[..., Awaitable[Update]]
+Flush = Callable[[str], Awaitable[None]]
+Close = Callable[..., Awaitable[None]]
 
 
 def step(work: Work) -> Node:
@@ -31,7 +34,7 @@ def step(work: Work) -> Node:
         session.evaluator.begin(state["step"])
         return {"step": state["step"] + 1, **await work(session, state)}
 
-    return closing(_like(node, work))
+    return closing(like(node, work))
 
 
 def side(work: Work) -> Node:
@@ -43,11 +46,13 @@ def side(work: Work) -> Node:
     async def node(state: Mapping[str, Any]) -> Update:
         return await work(await open_session(state["run_id"]), state)
 
-    return closing(_like(node, work))
+    return closing(like(node, work))
 
 
-def closing(node: Node) -> Node:
+def closing(node: Node, flush: Flush = flush_session, close: Close = close_session) -> Node:
     """The node, closing its run's session where it does not come to its end, and committing what it stored.
+
+    `flush` and `close` know the session by the run's id.
 
     Under a LangGraph server nobody else would: the run would stay marked as running and its lease be renewed.
     """
@@ -57,20 +62,20 @@ def closing(node: Node) -> Node:
         try:
             update = await node(state, *more, **by_name)
             # The checkpoint must never name what the store does not hold yet.
-            await flush_session(update.get("run_id") or state.get("run_id", ""))
+            await flush(update.get("run_id") or state.get("run_id", ""))
             return update
         except (asyncio.CancelledError, RunInterrupted):
-            await close_session(state.get("run_id", ""), "interrupted")
+            await close(state.get("run_id", ""), "interrupted")
             raise
         except Exception as error:
-            status = "interrupted" if isinstance(error, DiskFull) else "failed"
-            await close_session(state.get("run_id", ""), status, str(error))
+            status: RunStatus = "interrupted" if isinstance(error, DiskFull) else "failed"
+            await close(state.get("run_id", ""), status, str(error))
             raise
 
     return run
 
 
-def _like(node: Node, work: Work) -> Node:
+def like(node: Node, work: Callable[..., Any]) -> Node:
     """The node under the work's name, with the state that the work wants: LangGraph reads it from the annotation."""
     node.__name__, node.__doc__ = work.__name__, work.__doc__
     node.__annotations__["state"] = get_type_hints(work)["state"]

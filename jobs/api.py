@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import uuid
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
-from ..errors import DiskFull, RunInterrupted, SageError, StoreError
+from ..errors import SageError, StoreError
 from ..evaluation.budget import Budget
 from ..evaluation.outage import PATIENCE_MINUTES
 from ..graphs.optimize import build
@@ -28,19 +25,16 @@ from ..settings import settings as installation
 from ..tasks.load import load_task, task_source
 from ..tasks.targets import make_target
 from ..tasks.task import Task
-from ..traces.home import disk_full
 from ..traces.result import Result
-from ..traces.rows import Run, is_search
+from ..traces.rows import DECIDE, Run, is_search
 from ..traces.store import RunStore
+from .driving import drive_graph
 from .ended_early import RESUMABLE
 from .measuring import Listener, checked_concurrency, checked_patience
 from .named_runs import known_run, take_up
 from .output import short_id
 from .sandbox_choice import check_sandbox
 from .so_far import best_so_far, so_far_words
-
-LOOK_SECONDS = 0.2
-"""How often a run that can be asked to stop is looked at."""
 
 
 def optimize(
@@ -180,6 +174,8 @@ async def aresume(
     if found.strategy == "landscape":
         command = found.settings.get("command", "sage-spo landscape")
         raise StoreError(f"run {run} is a landscape; go on with: {command}")
+    if found.strategy == "decide" or found.strategy.startswith(DECIDE):
+        raise StoreError(f"run {run} is of agents that decide; go on with: sage-spo resume {run}")
     if not is_search(found.strategy):
         command = found.strategy.replace(":", " ")
         raise StoreError(f"run {run} is no search; do it again with: sage-spo {command} (known answers are free)")
@@ -204,7 +200,14 @@ async def _drive(run_id: str, start: dict[str, Any], control: RunControl | None)
     """The stored result of a run after its graph has run; an error that it can be resumed after says what was found."""
     home = installation().home
     try:
-        await _run_graph(run_id, start, control)
+        await drive_graph(
+            run_id,
+            partial(build, only=start["strategy"]),
+            start,
+            control,
+            close=close_session,
+            waits=waits_for_provider,
+        )
     except RESUMABLE as error:
         with suppress(SageError):  # the disk may be full, or gone
             async with await RunStore.open(home) as store:
@@ -215,55 +218,3 @@ async def _drive(run_id: str, start: dict[str, Any], control: RunControl | None)
     async with await RunStore.open(home) as store:
         finished = await store.run(run_id)
     return Result.model_validate(finished.result)
-
-
-async def _run_graph(run_id: str, start: dict[str, Any], control: RunControl | None) -> None:
-    """Run the graph from its last checkpoint, or from `start` where there is none, to its end."""
-    home = installation().home
-    config: RunnableConfig = {"configurable": {"thread_id": run_id}}
-    status, error = "interrupted", None
-    path = home / "checkpoints.sqlite"
-    async with AsyncSqliteSaver.from_conn_string(str(path)) as saver:
-        graph = build(saver, only=start["strategy"])
-        try:
-            try:
-                # Nothing is next at the end: a run that is taken up there (see `named_runs`) begins anew.
-                begun = (await graph.aget_state(config)).next
-            except sqlite3.Error as failure:
-                raise disk_full(failure, path) or StoreError(
-                    f"the checkpoints in {path} cannot be used: {failure}. Make the file writable, or move it "
-                    "away: then a new one is made, and interrupted runs begin again (what was answered stays free)"
-                ) from failure
-            work = graph.ainvoke(None if begun else start, config, control=control, durability="sync")
-            await (work if control is None else _drained(work, control, run_id))
-            status = "finished"
-        except GraphDrained:
-            raise _stopped(run_id) from None
-        except (asyncio.CancelledError, RunInterrupted):
-            raise
-        except Exception as failure:
-            full = failure if isinstance(failure, DiskFull) else disk_full(failure, home)
-            status, error = "interrupted" if full else "failed", str(full or failure)
-            if full is not None and full is not failure:
-                raise full from failure
-            raise
-        finally:
-            await close_session(run_id, status, error)
-
-
-async def _drained(work: Coroutine[Any, Any, Any], control: RunControl, run_id: str) -> None:
-    """Await `work`, which ends after the step in hand where `control` asks for that. It does not wait for a provider
-    that is down then: that could take as long as its patience. Raises RunInterrupted."""
-    task = asyncio.create_task(work)
-    try:
-        while not (await asyncio.wait([task], timeout=LOOK_SECONDS))[0]:
-            if control.drain_requested and waits_for_provider(run_id):
-                raise _stopped(run_id)
-        await task
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
-def _stopped(run_id: str) -> RunInterrupted:
-    return RunInterrupted(f"stopped; go on with: sage-spo resume {run_id}")

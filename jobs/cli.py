@@ -20,6 +20,7 @@ from .commands_run import optimize, resume
 from .commands_runs import runs, show
 from .commands_strategies import show_strategies
 from .compare.command import compare
+from .decide.command import decide
 from .exits import ended
 from .landscape.command import landscape
 from .peers.command import peer
@@ -55,8 +56,9 @@ def _program(
         raise UsageError(f"settings (SAGE_ variables, .env in this folder) cannot be read: {error}") from error
 
 
-for command in (optimize, resume, compare, landscape, runs, show, evaluate, preflight, batch, schedule, init, doctor):
+for command in (optimize, resume, compare, decide, landscape, runs, show, evaluate, preflight, batch, schedule, init):
     app.command()(command)
+app.command()(doctor)
 app.command("strategies")(show_strategies)
 app.command(hidden=True)(peer)
 

@@ -10,6 +10,8 @@ import typer
 from ..errors import RunInterrupted, SageError
 from ..settings import settings as installation
 from ..traces.redact import redact
+from ..traces.rows import DECIDE, Run
+from ..traces.store import RunStore
 from .ended_early import RESUMABLE, Unfinished, how_to_go_on, resume_command
 from .exits import RunCrashed
 from .interrupts import interruptible
@@ -180,6 +182,12 @@ def resume(
     Example:
       sage-spo resume 3f2a1b7c
     """
+    decision = asyncio.run(_decision(run))
+    if decision is not None:
+        from .decide.command import resume_decide
+
+        resume_decide(decision, json)
+        return
     from .api import aresume
     from .progress import Progress
 
@@ -187,6 +195,13 @@ def resume(
         return aresume(run, concurrency=concurrency, patience=patience, listener=progress, control=control)
 
     _finish(_watched(start, Progress(asyncio.run(_spent(run))), json), json)
+
+
+async def _decision(name: str) -> Run | None:
+    """The run of that name where it is of agents that decide in sequence; None where it is another one."""
+    async with await RunStore.open(installation().home) as store:
+        run = await store.run(name)
+    return run if run.strategy == "decide" or run.strategy.startswith(DECIDE) else None
 
 
 def _watched(start: Callable[[Progress, RunControl], Awaitable[Result]], progress: Progress, json: bool) -> Result:
@@ -239,7 +254,6 @@ def _tell(ended: SageError, progress: Progress, json: bool) -> NoReturn:
 
 async def _best(run_id: str) -> BestSoFar | None:
     """What a run has found so far."""
-    from ..traces.store import RunStore
 
     async with await RunStore.open(installation().home) as store:
         return await best_so_far(store, run_id)
@@ -257,7 +271,6 @@ def _finish(result: Result, json: bool) -> None:
 
 async def _found(result: Result) -> str:
     """The finding behind a run's prompt in one line; empty where there was no diagnosis, or none that led to it."""
-    from ..traces.store import RunStore
     from .story import found_line
 
     async with await RunStore.open(installation().home) as store:
@@ -268,7 +281,6 @@ async def _found(result: Result) -> str:
 
 async def _spent(run: str) -> Spent:
     """What a run has spent before it is taken up again."""
-    from ..traces.store import RunStore
     from .progress import Spent
 
     async with await RunStore.open(installation().home) as store:

@@ -15,10 +15,12 @@ from rich.text import Text
 from ..errors import StoreError
 from ..evaluation.ledger import Spend
 from ..settings import settings as installation
+from ..traces.decision_result import DecisionRun
 from ..traces.result import SCHEMA_VERSION, PromptContent, Result
-from ..traces.rows import PEER, CodeRun, Decision, Hypothesis, Run, Spending, StoredPrompt, is_search
+from ..traces.rows import DECIDE, PEER, CodeRun, Decision, Hypothesis, Run, Spending, StoredPrompt, is_search
 from ..traces.store import RunStore
 from .compare.result import ComparisonResult
+from .decide.result import DecideResult
 from .evaluation_result import Evaluation
 from .evaluation_screen import evaluation_screen
 from .options import JsonOption, RunArgument
@@ -146,6 +148,14 @@ def _page(stored: Stored) -> RenderableType:
         return preflight_screen(Preflight.model_validate(run.result))
     if run.strategy.startswith(PEER):
         return peer_screen(PeerResult.model_validate(run.result))
+    if run.strategy == "decide":
+        from .decide.screen import decide_screen
+
+        return decide_screen(DecideResult.model_validate(run.result))
+    if run.strategy.startswith(DECIDE):
+        from .decide.screen import decision_screen
+
+        return decision_screen(DecisionRun.model_validate(run.result), run_name(run))
     if run.strategy == "compare":
         from .compare.screen import comparison_screen
 
@@ -166,6 +176,8 @@ def prompt_of(run: Run) -> str:
             f"run {run_name(run)} has no result yet ({run.status}), and no better prompt; "
             f"go on: sage-spo resume {run_name(run)}"
         )
+    if run.strategy.startswith(DECIDE) and (chosen := run.result.get("meta_prompt")):
+        return f"{chosen['task']}\n\n{chosen['instruction']}\n"
     content = run.result.get("best" if run.strategy.startswith(PEER) else "prompt")
     if content is None:
         raise StoreError(f"run {run_name(run)} was a {run.strategy} and has no prompt")

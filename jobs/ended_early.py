@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from ..errors import DiskFull, ModelError, ProviderDown, QuotaExhausted, RunInterrupted, SageError, StrategyError
+from ..errors import (
+    DiskFull,
+    EnvironmentFailure,
+    ModelError,
+    ProviderDown,
+    QuotaExhausted,
+    RunInterrupted,
+    SageError,
+    StrategyError,
+)
 from ..traces.result import SCHEMA_VERSION
 from .so_far import BestSoFar
 
-RESUMABLE = (RunInterrupted, ModelError, DiskFull, StrategyError)
+RESUMABLE = (RunInterrupted, ModelError, DiskFull, StrategyError, EnvironmentFailure)
 """Errors after which a run is as it was, and can go on."""
 
 

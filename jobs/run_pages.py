@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..traces.rows import Decision, Run, Spending, StoredPrompt, is_search
+from ..traces.rows import DECIDE, Decision, Run, Spending, StoredPrompt, is_search
 from .output import add, counted, facts, listing, one_line, printable, short_id
 from .so_far import BestSoFar, so_far_words
 
@@ -87,7 +87,7 @@ def unfinished_page(
         add(table, "Error", one_line(run.error, None))
     if run.strategy in ("compare", "landscape"):
         add(table, "Go on", str(run.settings.get("command", "")))
-    elif is_search(run.strategy):
+    elif is_search(run.strategy) or run.strategy.startswith(DECIDE):
         add(table, "Go on", f"sage-spo resume {run_name(run)}")
     return table
 

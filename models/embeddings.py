@@ -41,6 +41,8 @@ async def _remote(texts: Sequence[str], name: ModelName) -> np.ndarray:
                 vectors = np.array([row["embedding"] for row in data], dtype=np.float64)
             except (KeyError, TypeError, ValueError) as error:
                 raise TransientModelError(f"{name} sent malformed embeddings", spent=True) from error
+            if not np.isfinite(vectors).all():  # `null` reads as NaN
+                raise TransientModelError(f"{name} sent embeddings that are not finite", spent=True)
             if vectors.ndim != 2 or len(vectors) != len(batch):
                 raise TransientModelError(f"{name} sent {len(vectors)} embeddings for {len(batch)} texts", spent=True)
             rows.append(vectors)

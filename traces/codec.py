@@ -12,7 +12,20 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from . import tables
-from .rows import Answer, Call, CodeRun, Decision, Hypothesis, Record, Run, ScheduleRow, StoredPrompt, TestUse
+from .rows import (
+    Action,
+    Answer,
+    Call,
+    CodeRun,
+    Decision,
+    Hypothesis,
+    Record,
+    Round,
+    Run,
+    ScheduleRow,
+    StoredPrompt,
+    TestUse,
+)
 
 R = TypeVar("R")
 
@@ -25,6 +38,8 @@ TABLES: dict[type[Any], sa.Table] = {
     Decision: tables.decisions,
     Hypothesis: tables.hypotheses,
     CodeRun: tables.code_runs,
+    Round: tables.rounds,
+    Action: tables.actions,
     TestUse: tables.test_uses,
     ScheduleRow: tables.schedules,
 }

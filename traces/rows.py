@@ -8,14 +8,19 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 RunStatus = Literal["created", "running", "interrupted", "finished", "failed"]
+DECIDE = "decide:"
+"""What the strategy of a run of an agent that decides in sequence begins with; its method follows."""
 PEER = "peer:"
 """What the strategy of a run of another package's optimiser begins with."""
 CallRole = Literal["target", "agent", "judge", "certification"]
 
 
+NO_SEARCH = ("evaluate", "preflight", "compare", "landscape", "decide")
+
+
 def is_search(strategy: str) -> bool:
-    """Whether a run of this strategy is a search of our own, and no measurement, comparison or peer."""
-    return strategy not in ("evaluate", "preflight", "compare", "landscape") and not strategy.startswith(PEER)
+    """Whether a run of this strategy is a search of our own, and no measurement, comparison, peer or deciding agent."""
+    return strategy not in NO_SEARCH and not strategy.startswith((PEER, DECIDE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +186,52 @@ class CodeRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Round:
+    """One round of a run of an agent that decides in sequence.
+
+    `arm` is the meta-prompt it was told, `probability` with what chance that was chosen, `entropy` (nats) how
+    undecided the choice was, `distance` how far (L2) the meta-prompt's embedding is from that of the round before
+    (None: there was none). `exemplars` are the actions it was shown, by id. `score` is the meta-prompt's (None: it is
+    missing, and `note` says why), `seconds` the round's working time.
+    """
+
+    run_id: str
+    round: int
+    arm: int
+    probability: float
+    entropy: float
+    distance: float | None
+    exemplars: tuple[str, ...]
+    score: float | None
+    note: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What the agent chose to do, and what came of it; round 0 are an environment's warm starts.
+
+    `value` is None before it was taken (`taken`), and where it is missing (`note` says why). `regret` and `means` are
+    the environment's truth, for judging alone.
+    """
+
+    run_id: str
+    round: int
+    index: int
+    action: str
+    taken: bool = False
+    value: float | None = None
+    regret: float | None = None
+    means: tuple[float, ...] = ()
+    note: str = ""
+
+    @property
+    def id(self) -> str:
+        """What the environment knows it by."""
+        return f"{self.round}.{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
 class TestUse:
     """A run that certified on a test split: each further use of the same split weakens its evidence."""
 
@@ -210,5 +261,5 @@ class ScheduleRow:
     last_outcome: str = ""
 
 
-Row = Answer | Call | StoredPrompt | Record | Decision | Hypothesis | CodeRun
+Row = Answer | Call | StoredPrompt | Record | Decision | Hypothesis | CodeRun | Round | Action
 """What `RunStore.add` takes."""

@@ -21,12 +21,14 @@ from . import schema, tables
 from .codec import COLUMNS, TABLES, decode, encode, encode_by_name, pack
 from .home import writable_file, writable_folder
 from .rows import (
+    Action,
     Answer,
     Call,
     CodeRun,
     Decision,
     Hypothesis,
     Record,
+    Round,
     Row,
     Run,
     RunStatus,
@@ -247,6 +249,18 @@ class RunStore:
         c = TABLES[row_type].c
         query = sa.select(*COLUMNS[row_type]).where(c.run_id == pack(run_id)).order_by(c.iteration, c.index)
         return await self._read(row_type, query)
+
+    async def rounds(self, run_id: str) -> list[Round]:
+        """The rounds of a run of an agent that decides, in order."""
+        c = tables.rounds.c
+        query = sa.select(*COLUMNS[Round]).where(c.run_id == pack(run_id)).order_by(c.round)
+        return await self._read(Round, query)
+
+    async def actions(self, run_id: str) -> list[Action]:
+        """What it did, by round and index."""
+        c = tables.actions.c
+        query = sa.select(*COLUMNS[Action]).where(c.run_id == pack(run_id)).order_by(c.round, c.index)
+        return await self._read(Action, query)
 
     # The test splits' ledger
 

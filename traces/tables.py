@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration, and so the version of a store that this code reads and writes."""
 
 metadata = sa.MetaData()
@@ -162,6 +162,35 @@ code_runs = sa.Table(
     sa.Column("error", sa.Text),
     sa.Column("seconds", sa.Double),
     sa.Column("usd", sa.Double, nullable=False, server_default="0"),
+)
+
+rounds = sa.Table(
+    "rounds",
+    metadata,
+    _packed("run_id", key=True),
+    _key("round", sa.Integer),
+    sa.Column("arm", sa.Integer),
+    sa.Column("probability", sa.Double),
+    sa.Column("entropy", sa.Double),
+    sa.Column("distance", sa.Double),
+    sa.Column("exemplars", JsonTuple),
+    sa.Column("score", sa.Double),
+    sa.Column("note", sa.Text),
+    sa.Column("seconds", sa.Double),
+)
+
+actions = sa.Table(
+    "actions",
+    metadata,
+    _packed("run_id", key=True),
+    _key("round", sa.Integer),
+    _key("index", sa.Integer),
+    sa.Column("action", sa.Text),
+    sa.Column("taken", sa.Boolean),
+    sa.Column("value", sa.Double),
+    sa.Column("regret", sa.Double),
+    sa.Column("means", JsonTuple),
+    sa.Column("note", sa.Text),
 )
 
 test_uses = sa.Table(

@@ -20,6 +20,7 @@ import time
 from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,12 @@ class FakeServer(Loopback):
         latency: float = 0.0,
         key: str | None = None,
         port: int = 0,
+        embedding_size: int = EMBEDDING_SIZE,
     ) -> None:
         self.answer = answer
         self.faults = faults or Faults()
         self.rps, self.latency, self.key = rps, latency, key
+        self.embedding_size = embedding_size
         self.log: list[Logged] = []
         self.peak = 0
         """Most requests under way at once."""
@@ -215,16 +218,23 @@ class FakeServer(Loopback):
 
     def _embeddings(self, body: dict[str, Any]) -> dict[str, Any]:
         texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
-        rows = [{"object": "embedding", "index": i, "embedding": embedding(str(t))} for i, t in enumerate(texts)]
+        rows = [
+            {"object": "embedding", "index": i, "embedding": embedding(str(t), self.embedding_size)}
+            for i, t in enumerate(texts)
+        ]
         usage = {"prompt_tokens": len(texts), "total_tokens": len(texts)}
         return {"object": "list", "model": body.get("model", "fake"), "data": rows, "usage": usage}
 
 
-def embedding(text: str) -> list[float]:
+def embedding(text: str, size: int = EMBEDDING_SIZE) -> list[float]:
     """A unit vector: the sum of a fixed random one per word, so that texts with common words are close."""
-    words = [generator(0, word).standard_normal(EMBEDDING_SIZE) for word in text.lower().split()]
-    total = np.sum([np.zeros(EMBEDDING_SIZE), *words], axis=0)
+    total = np.sum([np.zeros(size), *(_of_word(word, size) for word in text.lower().split())], axis=0)
     return (total / (np.linalg.norm(total) or 1.0)).tolist()
+
+
+@lru_cache(maxsize=10_000)
+def _of_word(word: str, size: int) -> np.ndarray:
+    return generator(0, word).standard_normal(size)
 
 
 def error(status: int, message: str, code: str, headers: dict[str, str] | None = None) -> web.Response:

@@ -133,6 +133,36 @@ async def test_the_server_serves_sage_with_its_roles_as_nodes_and_a_run_that_dia
     assert any(one.purpose == "standard analyses" and one.error is None for one in code)
 
 
+async def test_the_server_serves_decide_with_a_small_form_and_a_run_that_ends(server: Server):
+    client = await started(server)
+    (assistant,) = await client.assistants.search(graph_id="decide")
+    schemas = await client.assistants.get_schemas(assistant["assistant_id"])
+    for schema in (schemas["input_schema"], schemas["context_schema"]):
+        assert schema is not None
+        assert 0 < len(schema["properties"]) <= 5
+        for field in schema["properties"].values():
+            assert {"default", "title", "description"} <= set(field)
+    drawing = await client.assistants.get_graph(assistant["assistant_id"], xray=True)
+    names = {str(node["id"]) for node in drawing["nodes"]}
+    assert {"prepare", "warm_start", "domain", "choose", "build", "act", "observe", "learn", "publish"} <= names
+
+    thread = await client.threads.create()
+    answer = await client.runs.wait(
+        thread["thread_id"],
+        assistant["assistant_id"],
+        input={"environment": "drifting:walk", "method": "thompson"},
+        context={"rounds": 5, "seed": 3},
+    )
+    assert isinstance(answer, dict)
+    assert answer["verdict"] == "done"
+    async with await RunStore.open(server.home) as store:
+        run = await store.run(thread["thread_id"])
+        rounds = await store.rounds(run.id)
+    assert run.strategy == "decide:thompson"
+    assert run.status == "finished"
+    assert [row.round for row in rounds] == [1, 2, 3, 4, 5]
+
+
 async def test_the_server_runs_optimize_at_its_times_as_the_recipe_in_the_docs_has_it(server: Server, cron: str):
     client = await started(server)
     runs: list[Run] = []

@@ -12,7 +12,15 @@ import sage_spo
 
 HEAVY = ("langgraph", "langchain_core", "langchain_openai", "openai", "scipy", "sklearn", "plotly", "pandas", "aiohttp")
 COMMANDS = ["--help", "runs", "show nothing", "optimize --help", "resume --help", "evaluate --help"]
-COMMANDS += ["preflight --help", "init --help", "doctor --help", "batch --help", "schedule --help", "compare --help"]
+COMMANDS += [
+    "preflight --help",
+    "init --help",
+    "doctor --help",
+    "batch --help",
+    "schedule --help",
+    "compare --help",
+    "decide --help",
+]
 
 SCRIPT = """
 import json, sys

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,17 @@ async def test_empty_texts_have_a_vector_too() -> None:
 
 async def test_broken_replies_may_pass() -> None:
     with FakeServer(faults=Faults({"malformed": 1.0})) as server, pytest.raises(TransientModelError):
+        await embed(["a"], "openai:fake", server.url)
+
+
+async def test_numbers_that_are_not_finite_are_a_broken_reply() -> None:
+    class WithNull(FakeServer):
+        def _embeddings(self, body: dict[str, Any]) -> dict[str, Any]:
+            reply = super()._embeddings(body)
+            reply["data"][0]["embedding"][0] = None
+            return reply
+
+    with WithNull() as server, pytest.raises(TransientModelError, match="not finite"):
         await embed(["a"], "openai:fake", server.url)
 
 

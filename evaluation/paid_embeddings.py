@@ -1,0 +1,97 @@
+"""Embeddings of a run: paid through its ledger, kept in files of its folder, so that none is asked for twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ModelError, StoreError, TransientModelError
+from ..models.embeddings import embed
+from ..models.names import check_model
+from ..models.prices import price
+from ..seeding import digest
+from ..tasks.target import Output, Usage
+from .concurrency import Concurrency
+from .paid_call import PaidRequest
+from .paid_calls import PaidCalls
+
+TEXTS = 64
+"""Texts in one request."""
+
+
+@dataclass
+class PaidEmbeddings:
+    """Asks one embedding model for unit vectors. Each request counts as an agent call. Raises ModelSetupError where the
+    model cannot be used."""
+
+    model: str
+    base_url: str | None
+    calls: PaidCalls
+    folder: Path
+    concurrency: int = 4
+
+    def __post_init__(self) -> None:
+        self._name = check_model(self.model, self.base_url)
+        self.price = price(self._name)
+        self._limit = Concurrency(self.concurrency)
+
+    @property
+    def name(self) -> str:
+        """The model's full name."""
+        return str(self._name)
+
+    async def embed(self, texts: Sequence[str], purpose: str, round: int) -> NDArray[np.float32]:
+        """Vectors of the texts, shape (n, size), for this purpose in this round; asked for once in a run.
+
+        Raises BudgetExceeded, and ModelError where the model fails for good or gives what is no embedding.
+        """
+        chunks = [texts[start : start + TEXTS] for start in range(0, len(texts), TEXTS)]
+        requests = [self._request(chunk, self._path(purpose, round, i)) for i, chunk in enumerate(chunks)]
+        answers = await self.calls.ask(requests, role="agent", iteration=round, limit=self._limit, of=self.name)
+        if any(answer is None for answer in answers):
+            raise ModelError(f"embedding model {self.name} failed: {self.calls.trouble}")
+        try:
+            parts = [np.load(self._path(purpose, round, i), allow_pickle=False) for i in range(len(chunks))]
+        except (OSError, ValueError) as error:
+            raise StoreError(
+                f"the run's embeddings in {self.folder} are gone or damaged ({error}); start a new run"
+            ) from error
+        if len({part.shape[1] for part in parts}) != 1:
+            raise ModelError(f"embedding model {self.name} gave vectors of different sizes")
+        return np.concatenate(parts)
+
+    def forget(self, purpose: str, round: int) -> None:
+        """Remove what was kept of a round that will not be asked for again."""
+        for path in self.folder.glob(f"embeddings-{purpose}-{round}-*.npy"):
+            path.unlink(missing_ok=True)
+
+    def _path(self, purpose: str, round: int, chunk: int) -> Path:
+        return self.folder / f"embeddings-{purpose}-{round}-{chunk}.npy"
+
+    def _request(self, texts: Sequence[str], path: Path) -> PaidRequest:
+        async def send(_draw: int) -> Output:
+            found = await embed(texts, self.model, self.base_url)
+            if found.ndim != 2 or len(found) != len(texts) or not found.size or not np.isfinite(found).all():
+                raise TransientModelError(f"{self.name} gave embeddings that cannot be used", spent=True)
+            saved(path, found)
+            return Output(f"in {path.name}", Usage(None, 0))
+
+        return PaidRequest(
+            key=digest(self.calls.run_id, "embed", path.name),
+            send=send,
+            max_input_tokens=sum(len(text.encode()) + 8 for text in texts),
+            max_output_tokens=0,
+            price=self.price,
+        )
+
+
+def saved(path: Path, table: NDArray[np.float32]) -> None:
+    """Write the file whole or not at all, whenever the process is killed."""
+    beside = path.with_suffix(".part")
+    with beside.open("wb") as file:
+        np.save(file, table)
+    beside.replace(path)

@@ -1,0 +1,97 @@
+"""Plain replies of a chat model, many of them: over the lean client where the endpoint is OpenAI-compatible."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import TransientModelError
+from .client import ChatClient, reply_text, reply_usage
+from .embedded import EmbeddedModel, embedded
+from .embedded_process import ALIAS
+from .names import ModelName, check_model, local_weights
+from .parameters import chat_payload, output_limit
+from .prices import price
+
+if TYPE_CHECKING:  # importing LangChain takes seconds
+    from .agent import AgentModel
+
+
+@dataclass(frozen=True)
+class PlainReply:
+    """A reply, its tokens as the provider counted them, and the seconds it took."""
+
+    text: str
+    input_tokens: int | None
+    output_tokens: int | None
+    latency: float
+
+
+class PlainChat:
+    """One chat model, for one event loop; it never retries. A request costs a tenth of what it does through LangChain,
+    which is only asked for providers that have an interface of their own. Raises ModelSetupError where the model cannot
+    be used."""
+
+    def __init__(self, name: str, base_url: str | None = None) -> None:
+        self._of: ModelName = check_model(name, base_url)
+        self.name = str(self._of)
+        self.price = price(self._of)
+        self._client: ChatClient | None = None
+        self._embedded: EmbeddedModel | None = None
+        self._elsewhere: AgentModel | None = None
+        if self._of.provider not in ("openai", "local"):
+            from .agent import AgentModel
+
+            self._elsewhere = AgentModel(self._of)
+
+    def output_limit(self, max_tokens: int) -> int:
+        """The limit to ask for so that `max_tokens` of reply fit (see `models.parameters`)."""
+        return output_limit(self._of.model, max_tokens)
+
+    async def reply(
+        self, messages: list[dict[str, str]], *, max_tokens: int, temperature: float, seed: int
+    ) -> PlainReply:
+        """One reply. `seed` says which of the possible ones is wanted, to models that take one.
+
+        Raises TransientModelError for what may pass, ModelError for what will not.
+        """
+        if self._elsewhere is not None:
+            found = await self._elsewhere.complete(
+                messages, schema=None, max_tokens=max_tokens, temperature=temperature
+            )
+            return PlainReply(found.text, found.input_tokens, found.output_tokens, found.latency)
+        started = time.monotonic()
+        client = await self._opened()
+        model = ALIAS if self._of.local else self._of.model
+        payload = chat_payload(model, messages, max_tokens=max_tokens, temperature=temperature, seed=seed)
+        try:
+            reply = await client.chat(payload)
+        except TransientModelError:
+            if self._embedded is not None and await self._embedded.url() != client.base_url:
+                raise TransientModelError("the embedded model's process ended; the next call asks a new one") from None
+            raise
+        return PlainReply(reply_text(reply), *reply_usage(reply), time.monotonic() - started)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+        model, self._embedded = self._embedded, None
+        if model is not None:
+            await model.aclose()
+        if self._elsewhere is not None:
+            await self._elsewhere.aclose()
+
+    async def _opened(self) -> ChatClient:
+        url = self._of.base_url or ""
+        if self._of.local:
+            if self._embedded is None:
+                self._embedded = await embedded(local_weights(self._of))
+            url = (await self._embedded.url()).rstrip("/")
+        if self._client is None or self._client.base_url != url:
+            if self._client is not None:
+                await self._client.aclose()
+            self._client = ChatClient(url, self._of.api_key(), concurrency=0)
+        return self._client
