@@ -133,7 +133,8 @@ def keep_left_out(session: Session, iteration: int, shares: Sequence[Share]) -> 
     """Store what the champion's sentences are worth; returns the removals of those that nobody misses."""
     gone: list[Edit] = []
     for share in shares:
-        text, keep = share.trial.edit.text, share.earned or (not share.tested and share.trial.prior > 0)
+        untested = not share.tested and not share.harm
+        text, keep = share.trial.edit.text, share.earned or (untested and share.trial.prior > 0)
         session.suppose(
             Hypothesis(
                 run_id=session.run.id,
