@@ -70,11 +70,12 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], lis
         missed = await bundles.missed(session, champion, start, doubtful, rng, iteration)
         gone = keep_left_out(session, iteration, missed or [])
     best = sorted((t for t in trials if t.prior > REFUTED), key=lambda t: -t.prior)[:TOGETHER]
+    sure = diagnosis.only(proposals, {t.key for t in best if t.prior > SURE})
     proposals = diagnosis.only(proposals, {trial.key for trial in best})
     trials = [replace(t, prior=min(t.prior, 0.0)) for t in diagnosis.trials(session, iteration, proposals)]
     shares = await bundles.shares(session, champion, trials, rng, iteration=iteration) if trials else []
     if shares is None:
-        return diagnosis.only(likely, {t.key for t in best if t.prior > SURE}), gone, False
+        return sure, gone, False
     kept = diagnosis.keep_shares(session, iteration, proposals, shares)
     return kept, gone, True
 
