@@ -59,7 +59,7 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], lis
     iteration, champion = state["iteration"], session.prompt(state["champion"])
     proposals = diagnosis.proposals(session, iteration)
     trials = diagnosis.trials(session, iteration, proposals)
-    likely = diagnosis.only(proposals, {trial.key for trial in trials if trial.prior > 0})
+    likely = diagnosis.likely(session, iteration, proposals)
     if likely and _hidden(session, champion):
         return likely, [], True
     rng = session.generator(iteration, "attribution")
