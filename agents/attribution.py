@@ -30,6 +30,9 @@ from .workspace import FAILS_BELOW
 ABOUT = 8
 """For each edit the bundle is measured on so many of the failures that the edit is about."""
 
+FEW = 72
+"""Where there are no more failures than this, the bundle is measured on all of them."""
+
 LEFT_OUT = 4
 """The bundle without an edit is measured on at most so many of those that the bundle mended."""
 
@@ -109,7 +112,8 @@ async def attribute(
     labels = evaluator.task.labels
     about = [_about(trial, failing, labels) for trial in trials]
     together = build([t.edit for t in trials])
-    union = list({e.id: e for chosen in about for e in chosen[:ABOUT]}.values())
+    most = ABOUT if len(failing) > FEW else FEW
+    union = list({e.id: e for chosen in about for e in chosen[:most]}.values())
     await evaluator.measure(Job(together, union))
     now = {i: score for i, score in evaluator.scores(together.id, union).items() if score is not None}
     fixed = [[e for e in chosen if now.get(e.id, 0.0) >= FAILS_BELOW] for chosen in about]

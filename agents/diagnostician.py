@@ -7,6 +7,7 @@ hypothesis is executable: a predicate over the records says which examples it is
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,9 @@ STANDARD_SOURCE = "standard analyses"
 PRESET = "toolkit.preset(records, emit, labels={labels})"
 SEARCHED = "toolkit.searched(records, emit, labels={labels})"
 FAILURES_SHOWN = 16
+CLOSELY = 4
+"""Failures shown to a diagnostician that looks at one answer alone."""
+
 CODE_SHOWN = 2500
 MOST_NAMES = 20
 FINDINGS_SHOWN = 30_000
@@ -160,12 +164,14 @@ async def diagnose(
     most: int,
     max_rounds: int,
     small: bool,
+    focus: int | None = None,
 ) -> list[Draft]:
     """One diagnostician's hypotheses, at most `most`, after up to `max_rounds` requests.
 
+    With a `focus` it looks closely at a few failures that want one answer: the focus-th most often failed.
     Whatever goes wrong (no reply, no JSON, code that fails) costs this opinion at most.
     """
-    sample = _sample(workspace, brief, rng)
+    sample = _sample(workspace, brief, rng, focus)
     shown = tuple(r.example_id for r in sample)
     outputs: list[str] = []
     for turn in range(max_rounds):
@@ -226,7 +232,7 @@ async def diagnose(
                 fenced(h.fix.strip(), cap=600),
                 _known(h.findings, workspace),
                 shown,
-                named_by=frozenset([f"{iteration}.{opinion}"]),
+                named_by=frozenset([f"{iteration}.{opinion}" + (focus is not None) * " closely"]),
             )
             for h in found[:most]
         ]
@@ -272,11 +278,19 @@ def _known(ids: Sequence[str], workspace: Workspace) -> tuple[str, ...]:
     return tuple(i if i in real else f"{fenced(i, cap=12)}{INVENTED}" for i in dict.fromkeys(ids[:10]))
 
 
-def _sample(workspace: Workspace, brief: Brief, rng: np.random.Generator) -> list[Record]:
-    """Failures to show: drawn at random, one of each right answer before a second one of any."""
+def _sample(workspace: Workspace, brief: Brief, rng: np.random.Generator, focus: int | None) -> list[Record]:
+    """Failures to show: drawn at random, one of each right answer before a second one of any; with a focus, of one
+    right answer alone."""
     pool = [r for r in workspace.failures() if r.example_id not in brief.unseen]
     order = shuffled(pool, rng)
-    return by_turns(order, lambda r: workspace.task.example(r.example_id).label)[:FAILURES_SHOWN]
+
+    def answer(record: Record) -> str:
+        return workspace.task.example(record.example_id).label
+
+    answers = [name for name, n in Counter(map(answer, pool)).most_common() if n > 1]
+    if focus is None or not answers:
+        return by_turns(order, answer)[:FAILURES_SHOWN]
+    return [r for r in order if answer(r) == answers[focus % len(answers)]][:CLOSELY]
 
 
 def shown_failure(workspace: Workspace, record: Record) -> dict[str, str]:

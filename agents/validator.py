@@ -36,13 +36,12 @@ class ValidationRules(BaseModel):
     split are looked at before a candidate is accepted; it must not break more than `max_regression` of them (a rate).
     Where more than `max_missing` of a candidate's answers are missing, it is not accepted.
 
-    `accept`: `likely` takes a candidate whose probability of being better reaches `confidence` (where its text is shorter,
-    `shorter`, if that is set); `significant`
-    spends an error rate of 5 % over all candidates of the run (anytime-valid); `argmax` takes the higher mean, as
-    SPO does; `threshold` takes a mean that is higher by `least_gain`, or by anything where the champion's is within
-    `least_gain` of 1 (arXiv 2406.13443). A finalist is out as soon as its probability of being better falls under
-    `drop_below` after the first block, `drop_step` more after each further one, and has won as soon as it reaches
-    `clearly_better`.
+    `accept`: `likely` takes a candidate whose probability of being better reaches `confidence` (where its text is
+    shorter, `shorter`, if that is set); `significant` spends an error rate of 5 % over all candidates of the run
+    (anytime-valid); `argmax` takes the higher mean, as SPO does; `threshold` takes a mean that is higher by
+    `least_gain`, or by anything where the champion's is within `least_gain` of 1 (arXiv 2406.13443). A finalist is out
+    as soon as its probability of being better falls under `drop_below` after the first block, `drop_step` more after
+    each further one, and has won as soon as it reaches `clearly_better`.
 
     `estimate`: how prompts are ranked, by `shrunken` estimates or, as in the papers, by the `mean` of their scores.
     """
@@ -80,7 +79,7 @@ def bold(rules: ValidationRules) -> ValidationRules:
     """
     if rules.accept != "likely":
         return rules
-    changes = {"confidence": 0.51, "shorter": 0.4, "drop_below": 0.1, "drop_step": 0.0, "max_race": 2 * rules.block}
+    changes = {"confidence": 0.5, "shorter": 0.35, "drop_below": 0.1, "drop_step": 0.0, "max_race": 2 * rules.block}
     return rules.model_copy(update=changes)
 
 

@@ -22,8 +22,8 @@ REJECTED = math.log(1 / 3)
 """What it says for an edit that a bundle which held it was measured and rejected."""
 
 HELD_BACK, HELD_BACK_NOT = math.log(0.35 / 0.07), math.log(0.65 / 0.93)
-"""What a failure on the holdout split says for a sentence doing harm: that it comes right when the sentence is left out,
-that it stays wrong."""
+"""What a failure on the holdout split says for a sentence doing harm: that it comes right when the sentence is left
+out, that it stays wrong."""
 
 HARMFUL = math.log(0.1 / 0.9)
 """The odds, before that, of a sentence doing harm."""
@@ -45,8 +45,17 @@ right ones come again. A useful edit is named by one request in five, in these o
 
 def named(times: int, requests: int = 8) -> float:
     """The log odds that an edit is of use which so many of these independent requests named, before it is measured."""
-    first = math.log(FIRST_SHARE / (1 - FIRST_SHARE))
-    return first + (times - 1) * NAMES + (requests - times - 7) * NAMES_NOT
+    return odds_of(FIRST_SHARE) + (times - 1) * NAMES + (requests - times - 7) * NAMES_NOT
+
+
+def useful_share(useful: int, of: int) -> float:
+    """What share of the next round's edits is of use, after a round in which so many of those measured were."""
+    return (useful + 2 * FIRST_SHARE) / (of + 2)
+
+
+def odds_of(share: float) -> float:
+    """The log odds of a probability between 0 and 1, both excluded."""
+    return math.log(share / (1 - share))
 
 
 def probability(odds: float) -> float:

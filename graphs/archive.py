@@ -10,7 +10,7 @@ from ..agents.diagnostician import Draft
 from ..agents.edits import Edit, edited
 from ..agents.meaning import said_before, same_meaning
 from ..agents.operators import new_sentences, sentences
-from ..evaluation.usefulness import REFUTED, REJECTED, TRUSTED, named
+from ..evaluation.usefulness import REFUTED, REJECTED, TRUSTED, named, useful_share
 from ..tasks.prompt import Prompt
 from ..traces.rows import Hypothesis
 from .session import Session
@@ -37,6 +37,9 @@ class Archive:
     requests: dict[int, int]
     """How many independent requests were made, by iteration."""
     labels: tuple[str, ...]
+    share: float
+    """What share of the edits measured in the last round came to be in the prompt: of the next round's about as many
+    will be of use."""
 
     @classmethod
     def of(cls, session: Session, iteration: int, own: bool = True) -> Archive:
@@ -45,6 +48,7 @@ class Archive:
         """
         said: list[tuple[str, str]] = []
         evidence: list[tuple[str, float]] = []
+        rounds: dict[int, list[bool]] = {}
         for h in (*session.hypotheses_before(iteration), *(session.hypotheses_of(iteration) if own else ())):
             said += [(who, h.fix) for who in h.support.get("named_by", ()) if h.fix]
             texts = [str(e["text"]) for e in h.edits if e["operation"] != "candidate"]
@@ -52,13 +56,19 @@ class Archive:
             if h.iteration < iteration:
                 if h.support.get("outcome") in REJECTIONS:
                     evidence += [(text, REJECTED) for text in texts]
-                evidence += [(text, found) for text, found in h.support.get("evidence", ())]
+                measured = h.support.get("evidence", ())
+                evidence += [(text, found) for text, found in measured]
+                if h.source != LEFT_OUT:
+                    taken = h.support.get("outcome") == "accepted"
+                    rounds.setdefault(h.iteration, []).extend(taken and text in texts for text, _ in measured)
         requests: dict[int, set[str]] = {}
         for who, _ in said:
-            if "direction" not in who:
+            if who.partition(".")[2].isdecimal():
                 requests.setdefault(_round(who), set()).add(who)
         counts = {at: len(names) for at, names in requests.items()}
-        return cls(tuple(dict.fromkeys(said)), tuple(evidence), counts, tuple(session.task.labels))
+        last = next((rounds[at] for at in sorted(rounds, reverse=True) if rounds[at]), [])
+        share = useful_share(sum(last), len(last))
+        return cls(tuple(dict.fromkeys(said)), tuple(evidence), counts, tuple(session.task.labels), share)
 
     def names(self, text: str) -> frozenset[str]:
         """The requests that named this, in whatever words."""
@@ -103,6 +113,16 @@ def carried(
     return [draft for _, draft in sorted(found, key=lambda pair: -pair[0])[:CARRIED]]
 
 
+def spare(session: Session, champion: Prompt, iteration: int) -> list[Edit]:
+    """Removals of the champion's sentences that were found to do nothing, in this iteration or an earlier one."""
+    idle: dict[str, bool] = {}
+    for h in (*session.hypotheses_before(iteration), *session.hypotheses_of(iteration)):
+        if h.source == LEFT_OUT:
+            idle |= {str(text): text in h.support["idle"] for text, _ in h.support["evidence"]}
+    standing = set(sentences(champion.system))
+    return [Edit(operation="remove", old=text) for text, gone in idle.items() if gone and text in standing]
+
+
 def in_doubt(session: Session, champion: Prompt, start: Prompt, iteration: int) -> list[Trial]:
     """The champion's own sentences that were never left out, and that few requests named, as trials."""
     archive = Archive.of(session, iteration)
@@ -129,9 +149,8 @@ def _applied(session: Session, champion: Prompt, edit: Edit) -> Prompt:
     return edited(session.task, champion, [edit], "a sentence left out")
 
 
-def keep_left_out(session: Session, iteration: int, shares: Sequence[Share]) -> list[Edit]:
-    """Store what the champion's sentences are worth; returns the removals of those that nobody misses."""
-    gone: list[Edit] = []
+def keep_left_out(session: Session, iteration: int, shares: Sequence[Share]) -> None:
+    """Store what the champion's sentences are worth."""
     for share in shares:
         untested = not share.tested and not share.harm
         text, keep = share.trial.edit.text, share.earned or (untested and share.trial.prior > 0)
@@ -153,6 +172,3 @@ def keep_left_out(session: Session, iteration: int, shares: Sequence[Share]) -> 
                 shown=(),
             )
         )
-        if not keep:
-            gone.append(Edit(operation="remove", old=text))
-    return gone

@@ -12,8 +12,8 @@ from ..agents.edits import Edit, edited
 from ..agents.workspace import FAILS_BELOW
 from ..errors import BudgetExceeded
 from ..evaluation.evaluator import Job
-from ..evaluation.usefulness import harmful
 from ..evaluation.panels import without_demos
+from ..evaluation.usefulness import harmful
 from ..seeding import shuffled
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt

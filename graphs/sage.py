@@ -20,18 +20,33 @@ from ..agents.diagnostician import Brief, Draft, diagnose, run_standard
 from ..agents.directions import test_hypotheses, triage
 from ..agents.edits import edit_of, with_demos
 from ..agents.proposer import Proposed, propose
+from ..agents.validator import Outcome
 from ..evaluation.usefulness import probability
 from ..tasks.prompt import Prompt
 from . import diagnosis
 from .archive import Archive, carried
 from .at_once import at_once
 from .bundles import measure_champion
-from .sage_candidates import FILL, directed, earned, fill, from_playbook, scores_labels, together, without
+from .sage_candidates import (
+    FILL,
+    directed,
+    earned,
+    fill,
+    from_playbook,
+    hidden,
+    judge_shorter,
+    scores_labels,
+    together,
+    without,
+)
 from .search_loop import after_validate, judge, leader, proposed, settle
 from .session import Session
 from .state import Context, Graph, RunState, Update
 from .steps import side, step
 from .strategy import SPO, SearchOptions, Strategy
+
+CLOSELY = 2
+"""Hypotheses asked of a diagnostician who looks at the failures of one answer."""
 
 PLAYBOOK_DIRECTIONS = 3
 """So many directions are acted on where no agent model is set: each costs a candidate."""
@@ -59,10 +74,12 @@ class SageOptions(SearchOptions):
 
 class SageState(RunState):
     """The run's state, with what the four roles pass on to each other: `directions` are the hypotheses, by index, that
-    candidates are made against; `tried_alone` says that each edit was left out in turn, and missed."""
+    candidates are made against; `tried_alone` says that each edit was left out in turn, and missed; `left_out` is the
+    candidate that only leaves sentences out, if there is one."""
 
     directions: list[int]
     tried_alone: bool
+    left_out: str
 
 
 class Investigation(TypedDict):
@@ -142,9 +159,12 @@ async def diagnostician(session: Session, state: SageState) -> Update:
             refuted=diagnosis.refuted(session, iteration),
             unseen=frozenset(e.id for e in session.panels.panel(iteration)),
         )
-        desk, small = session.desk, options.profile == "small"
+        desk, small, champion = session.desk, options.profile == "small", session.prompt(state["champion"])
 
         async def opinion(number: int) -> list[Draft]:
+            # Once the causes that many failures share are mended, half of the requests look closely at one answer each.
+            close = number % 2 == 1 and session.task.labels and not hidden(session, champion)
+            focus = iteration * options.opinions // 2 + number // 2 if close else None
             return await diagnose(
                 diagnosis.beside(workspace, number),
                 desk,
@@ -152,14 +172,15 @@ async def diagnostician(session: Session, state: SageState) -> Update:
                 session.generator(iteration, "diagnose", number),
                 iteration=iteration,
                 opinion=number,
-                most=options.hypotheses,
+                most=options.hypotheses if focus is None else CLOSELY,
                 max_rounds=options.max_rounds,
                 small=small,
+                focus=focus,
             )
 
         opinions = await at_once(opinion(number) for number in range(options.opinions))
         drafts += [draft for one in opinions for draft in one]
-        drafts += carried(session, session.prompt(state["champion"]), iteration, drafts, brief.tried)
+        drafts += carried(session, champion, iteration, drafts, brief.tried)
         tested = await test_hypotheses(workspace, drafts, options.fdr)
     diagnosis.keep_tested(session, iteration, tested)
     return {}
@@ -248,10 +269,10 @@ async def attribution(session: Session, state: SageState) -> Update:
     kept: dict[str, Prompt] = {}
     proposals, gone, tried_alone = await earned(session, state)
     champion = session.prompt(state["champion"])
-    bundles = [together(session, champion, proposals)] * bool(proposals) + [without(session, champion, gone)] * bool(
-        gone
-    )
-    kept |= {bundle.id: bundle for bundle in bundles if bundle.id not in known}
+    shorter = without(session, champion, gone)
+    for child in [*([together(session, champion, proposals)] if proposals else []), shorter]:
+        if child.id not in known and child.id != champion.id:
+            kept[child.id] = child
     tried_alone = tried_alone and bool(kept)
     if session.desk is None:
         for child in await directed(session, state, state["directions"], known):
@@ -264,14 +285,21 @@ async def attribution(session: Session, state: SageState) -> Update:
         for child in from_playbook(session, state, known | set(kept)):
             kept.setdefault(child.id, child)
     update = proposed(session, state, iteration, list(kept.values()))
-    return {**update, "tried_alone": tried_alone}
+    return {**update, "tried_alone": tried_alone, "left_out": shorter.id if shorter.id in kept else ""}
 
 
 async def validator(session: Session, state: SageState) -> Update:
     """Measure the candidates, and say whether each fix helped where it should."""
     candidates = list(state["candidates"])
     track = diagnosis.track(session, state) if state["tried_alone"] and state["directions"] and session.desk else ()
-    update = settle(session, state, await judge(session, state, track))
+    shorter = [i for i in candidates if i == state["left_out"]]
+    others = [i for i in candidates if i not in shorter]
+    outcome = Outcome(session.prompt(state["champion"]), [])
+    if others:
+        outcome = await judge(session, {**state, "candidates": others}, track)  # type: ignore[typeddict-item]
+    if shorter:
+        outcome = await judge_shorter(session, state, shorter[0], outcome)
+    update = settle(session, state, outcome)
     diagnosis.keep_effects(session, state["iteration"], state["champion"], candidates)
     return update
 

@@ -11,13 +11,15 @@ from ..agents.directed import directed_operators
 from ..agents.edits import Edit, edited
 from ..agents.proposer import Proposed
 from ..agents.rewriter import rewrite
+from ..agents.validator import Outcome, Verdict
 from ..agents.workspace import FAILS_BELOW
-from ..evaluation.usefulness import REFUTED
+from ..evaluation.usefulness import REFUTED, odds_of
 from ..tasks.prompt import Prompt
 from . import bundles, diagnosis
-from .archive import in_doubt, keep_left_out
+from .archive import Archive, in_doubt, keep_left_out, spare
 from .at_once import at_once
 from .search import Search
+from .search_loop import judge
 from .session import Session
 from .state import RunState
 
@@ -50,6 +52,23 @@ def without(session: Session, champion: Prompt, gone: Sequence[Edit]) -> Prompt:
     return edited(session.task, champion, gone, f"{len(gone)} sentence{'s' * (len(gone) > 1)} left out")
 
 
+async def judge_shorter(session: Session, state: RunState, candidate: str, before: Outcome) -> Outcome:
+    """The verdicts `before` with that on a candidate that only leaves sentences out, where no other was accepted.
+
+    It races on held-back examples beyond those that every winner is looked at on: what pays on the examples that a
+    search looks at may be learned by heart, and is missed there.
+    """
+    champion = session.prompt(state["champion"])
+    fresh = session.task.holdout[session.rules.holdout :]
+    if before.champion.id != champion.id or before.budget_spent:
+        waits = Verdict(candidate, False, "second best", "it is looked at in a later iteration")
+        return replace(before, verdicts=[*before.verdicts, waits])
+    outcome = await judge(
+        session, state, fresh if len(fresh) >= session.rules.block else diagnosis.track(session, state)
+    )
+    return replace(outcome, verdicts=[*before.verdicts, *outcome.verdicts])
+
+
 async def earned(session: Session, state: RunState) -> tuple[list[Proposed], list[Edit], bool]:
     """The proposals with the edits that earn their place in the bundle of all, the removals of the champion's sentences
     that nobody misses, and whether both were measured.
@@ -60,19 +79,21 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], lis
     proposals = diagnosis.proposals(session, iteration)
     trials = diagnosis.trials(session, iteration, proposals)
     likely = diagnosis.likely(session, iteration, proposals)
-    if likely and _hidden(session, champion):
+    if likely and hidden(session, champion):
         return likely, [], True
     rng = session.generator(iteration, "attribution")
-    gone: list[Edit] = []
     start = Search(session, state, iteration).start
     doubtful = in_doubt(session, champion, start, iteration)
     if doubtful:
         missed = await bundles.missed(session, champion, start, doubtful, rng, iteration)
-        gone = keep_left_out(session, iteration, missed or [])
+        keep_left_out(session, iteration, missed or [])
+    gone = spare(session, champion, iteration)
     best = sorted((t for t in trials if t.prior > REFUTED), key=lambda t: -t.prior)[:TOGETHER]
     sure = diagnosis.only(proposals, {t.key for t in best if t.prior > SURE})
     proposals = diagnosis.only(proposals, {trial.key for trial in best})
-    trials = [replace(t, prior=min(t.prior, 0.0)) for t in diagnosis.trials(session, iteration, proposals)]
+    # Once the real needs are met most of what is named is of no use, however often: what is measured has to show it.
+    most = odds_of(Archive.of(session, iteration).share)
+    trials = [replace(t, prior=min(t.prior, most)) for t in diagnosis.trials(session, iteration, proposals)]
     shares = await bundles.shares(session, champion, trials, rng, iteration=iteration) if trials else []
     if shares is None:
         return sure, gone, False
@@ -80,7 +101,8 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], lis
     return kept, gone, True
 
 
-def _hidden(session: Session, champion: Prompt) -> bool:
+def hidden(session: Session, champion: Prompt) -> bool:
+    """Whether the champion fails so often that causes hide one another."""
     scores = [r.score for r in session.evaluator.records(champion.id, "search") if r.repeat == 0]
     known = [score for score in scores if score is not None]
     return sum(score < FAILS_BELOW for score in known) > HIDDEN_ABOVE * len(known)

@@ -9,7 +9,7 @@ from langgraph.graph import END, START, StateGraph
 
 from ..agents.validator import Outcome
 from ..evaluation.panels import Panels
-from ..evaluation.shrinkage import choose
+from ..evaluation.shrinkage import choose, shrunken_estimates
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..traces.rows import Decision
@@ -20,6 +20,10 @@ from .steps import Work, step
 
 Propose = Callable[[Search], Awaitable[Sequence[Prompt]]]
 """What a strategy's author writes: the candidates of one iteration, of ids that are not in `Search.known`."""
+
+
+ABOUT_AS_GOOD = 0.5
+"""Standard errors by which a shorter prompt's estimate may be lower."""
 
 
 def build_loop(propose: Propose) -> Graph:
@@ -144,7 +148,14 @@ def leader(session: Session, accepted: Sequence[str], incumbent: str) -> str:
     """
     if session.rules.estimate == "mean":
         return incumbent
-    return choose(measured(session, accepted), incumbent)
+    scores = measured(session, accepted)
+    best = choose(scores, incumbent)
+    if best == incumbent or len(session.prompt(incumbent).system) >= len(session.prompt(best).system):
+        return best
+    # A shorter prompt that is about as good does not give the lead back.
+    found = shrunken_estimates(scores)
+    behind = found[best].estimate - found[incumbent].estimate if incumbent in found else 1.0
+    return incumbent if behind <= ABOUT_AS_GOOD * found[best].error else best
 
 
 def best_prompts(session: Session, contenders: Sequence[str], champion: str) -> list[str]:
