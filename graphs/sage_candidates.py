@@ -63,9 +63,11 @@ async def judge_shorter(session: Session, state: RunState, candidate: str, befor
     if before.champion.id != champion.id or before.budget_spent:
         waits = Verdict(candidate, False, "second best", "it is looked at in a later iteration")
         return replace(before, verdicts=[*before.verdicts, waits])
-    outcome = await judge(
-        session, state, fresh if len(fresh) >= session.rules.block else diagnosis.track(session, state)
-    )
+    alone: RunState = {**state, "candidates": [candidate]}
+    if len(fresh) >= session.rules.block:
+        outcome = await judge(session, alone, fresh, split="holdout")
+    else:
+        outcome = await judge(session, alone, diagnosis.track(session, state))
     return replace(outcome, verdicts=[*before.verdicts, *outcome.verdicts])
 
 
