@@ -225,10 +225,11 @@ class _Bundle:
             for i in sorted(
                 (i for i in group if i in mends), key=lambda i: (-len(mends[i]), -self.shares[i].trial.prior)
             ):
-                new = len(mends[i] & open_ones)
-                evidence = new * MENDS + (len(open_ones) - new) * MENDS_NOT
-                spare = not new and bool(mends[i])
-                share = replace(self.shares[i], tested=len(open_ones), lost=new, evidence=evidence, stood_in=spare)
+                new, spare = len(mends[i] & open_ones), bool(mends[i]) and not mends[i] & open_ones
+                # One that mends nothing alone is judged on all of them: no other has done its work.
+                tested = len(open_ones) if mends[i] else len(lost[:PUT_BACK])
+                evidence = new * MENDS + (tested - new) * MENDS_NOT
+                share = replace(self.shares[i], tested=tested, lost=new, evidence=evidence, stood_in=spare)
                 self.shares[i] = share
                 if share.earned:
                     open_ones -= mends[i]

@@ -22,6 +22,7 @@ from ..evaluation.spending import candidate_alpha
 from ..evaluation.threshold import passes_threshold
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
+from ..tasks.task import SplitName
 
 HANDLED = 0.5
 """An example of the user's preserve set is guarded when the champion scores at least this much on it."""
@@ -121,16 +122,17 @@ class Validator:
         iteration: int = 1,
         index: int = 0,
         track: Sequence[Example] = (),
+        split: SplitName = "search",
     ) -> Outcome:
         """Measure the candidates against the champion. `index` counts the run's candidates before these.
 
-        With a `track`, the examples to race on in this order, candidates race at once, without being screened.
+        With a `track`, examples of the `split` to race on in this order, candidates race at once, without being screened.
         """
         verdicts: dict[str, Verdict] = {}
         panel = () if track or not self.rules.screen else self.panels.panel(iteration)
         track = tuple(track) or (self.panels.track(iteration) if panel else self.panels.everything)
         try:
-            screened = await self._screen(champion, candidates, panel, track)
+            screened = await self._screen(champion, candidates, panel, track, split)
         except BudgetExceeded as stop:
             return Outcome(champion, [_not_measured(c, str(stop)) for c in candidates], budget_spent=True)
         for candidate in candidates[len(screened) :]:
@@ -144,7 +146,7 @@ class Validator:
                     candidate.id, False, "screened out", _screen_words(shown), {"screen": asdict(shown)}
                 )
         spent = len(screened) < len(candidates)
-        races, cut = await self._race(champion, finalists, track or panel)
+        races, cut = await self._race(champion, finalists, track or panel, split)
         order = sorted(finalists, key=lambda c: -self._lead(races[c]))
         winner: Prompt | None = None
         for candidate in order:
@@ -178,7 +180,12 @@ class Validator:
     # -- screen ----------------------------------------------------------------------------------------------
 
     async def _screen(
-        self, champion: Prompt, candidates: Sequence[Prompt], panel: tuple[Example, ...], track: tuple[Example, ...]
+        self,
+        champion: Prompt,
+        candidates: Sequence[Prompt],
+        panel: tuple[Example, ...],
+        track: tuple[Example, ...],
+        split: SplitName,
     ) -> dict[Prompt, Advantage]:
         """The advantage of each candidate the budget had room for, in their order.
 
@@ -186,7 +193,9 @@ class Validator:
         of those on the last (successive halving, a little milder).
         """
         room = len(candidates)
-        while room and not self.evaluator.affordable(*self._least_jobs(champion, candidates[:room], panel, track)):
+        while room and not self.evaluator.affordable(
+            *self._least_jobs(champion, candidates[:room], panel, track, split)
+        ):
             room -= 1
         if not room:
             raise BudgetExceeded("the budget has no room for another race")
@@ -212,19 +221,24 @@ class Validator:
         return advantage(self.evaluator.task, mine, theirs)
 
     def _least_jobs(
-        self, champion: Prompt, candidates: Sequence[Prompt], panel: tuple[Example, ...], track: tuple[Example, ...]
+        self,
+        champion: Prompt,
+        candidates: Sequence[Prompt],
+        panel: tuple[Example, ...],
+        track: tuple[Example, ...],
+        split: SplitName,
     ) -> list[Job]:
         """What screening them commits to: the panel, one block of the race and the holdout check of one of them; where
         nothing is screened, a block of the race for each."""
         screen = [Job(p, panel) for p in (champion, *candidates)]
         racing = candidates[:1] if self.rules.screen else candidates
-        block = [Job(p, track[: self.rules.block]) for p in (champion, *racing)]
+        block = [Job(p, track[: self.rules.block], split) for p in (champion, *racing)]
         return [*screen, *block, *self._guard_jobs(champion, candidates[0])]
 
     # -- race ------------------------------------------------------------------------------------------------
 
     async def _race(
-        self, champion: Prompt, finalists: Sequence[Prompt], track: tuple[Example, ...]
+        self, champion: Prompt, finalists: Sequence[Prompt], track: tuple[Example, ...], split: SplitName
     ) -> tuple[dict[Prompt, list[float]], bool]:
         """Paired differences of each finalist on the blocks it was raced on, and whether the budget cut it short."""
         differences: dict[Prompt, list[float]] = {c: [] for c in finalists}
@@ -234,7 +248,7 @@ class Validator:
             if not running:
                 break
             block = without_demos(track[start : start + self.rules.block], champion, *running)
-            jobs = [Job(p, block) for p in (champion, *running)]
+            jobs = [Job(p, block, split) for p in (champion, *running)]
             # A race that leaves no room for the holdout check would have been run for nothing.
             if not self.evaluator.affordable(*jobs, *self._guard_jobs(champion, running[0])):
                 return differences, True

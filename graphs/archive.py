@@ -42,12 +42,14 @@ class Archive:
     will be of use."""
 
     @classmethod
-    def of(cls, session: Session, iteration: int) -> Archive:
-        """The archive as it stands in this iteration, its own hypotheses included, but not what they came to."""
+    def of(cls, session: Session, iteration: int, own: bool = True) -> Archive:
+        """The archive as it stands in this iteration, its own hypotheses included (unless `own` is false: while they are
+        made there must be none, also where a crashed execution of the step has left some), but not what they came to.
+        """
         said: list[tuple[str, str]] = []
         evidence: list[tuple[str, float]] = []
         rounds: dict[int, list[bool]] = {}
-        for h in (*session.hypotheses_before(iteration), *session.hypotheses_of(iteration)):
+        for h in (*session.hypotheses_before(iteration), *(session.hypotheses_of(iteration) if own else ())):
             said += [(who, h.fix) for who in h.support.get("named_by", ()) if h.fix]
             texts = [str(e["text"]) for e in h.edits if e["operation"] != "candidate"]
             said += [(f"{h.iteration}.direction {h.index}", text) for text in texts if text and text != h.fix]
@@ -97,7 +99,7 @@ def carried(
 ) -> list[Draft]:
     """Fixes of earlier iterations that nothing speaks against, neither in the champion nor named again now nor among
     what was tried (`out`): they are counted anew on the champion's records, the most promising first."""
-    archive, labels = Archive.of(session, iteration), session.task.labels
+    archive, labels = Archive.of(session, iteration, own=False), session.task.labels
     standing = [*sentences(champion.system), *out, *(d.fix for d in now if d.fix)]
     found: list[tuple[float, Draft]] = []
     for h in reversed(session.hypotheses_before(iteration)):
@@ -150,7 +152,8 @@ def _applied(session: Session, champion: Prompt, edit: Edit) -> Prompt:
 def keep_left_out(session: Session, iteration: int, shares: Sequence[Share]) -> None:
     """Store what the champion's sentences are worth."""
     for share in shares:
-        text, keep = share.trial.edit.text, share.earned or (not share.tested and share.trial.prior > 0)
+        untested = not share.tested and not share.harm
+        text, keep = share.trial.edit.text, share.earned or (untested and share.trial.prior > 0)
         session.suppose(
             Hypothesis(
                 run_id=session.run.id,

@@ -91,7 +91,7 @@ async def _without_harm(
     known = session.evaluator.scores(champion.id, task.holdout)
     failing = [e for e in task.holdout if (score := known.get(e.id)) is not None and score < FAILS_BELOW][:HELD_BACK]
     jobs = {
-        i: Job(build([s.trial.edit for s in found if s is not share]), failing)
+        i: Job(build([s.trial.edit for s in found if s is not share]), failing, "holdout")
         for i, share in enumerate(found)
         if failing and share.earned and not any(label.lower() in share.trial.edit.text.lower() for label in labels)
     }

@@ -238,6 +238,18 @@ def trials(session: Session, iteration: int, proposals: Sequence[Proposed]) -> l
     ]
 
 
+def likely(session: Session, iteration: int, proposals: Sequence[Proposed]) -> list[Proposed]:
+    """The proposals with those of their edits that are more likely of use than not, and that more than one request
+    named or something measured speaks for: where few requests are made, one is no agreement."""
+    archive = Archive.of(session, iteration)
+    found = {
+        trial.key
+        for trial in trials(session, iteration, proposals)
+        if trial.prior > 0 and (len(archive.names(trial.edit.text)) > 1 or archive.measured(trial.edit.text) > 0)
+    }
+    return only(proposals, found)
+
+
 def only(proposals: Sequence[Proposed], keys: Collection[tuple[int, int]]) -> list[Proposed]:
     """The proposals with those of their edits that have one of the keys (direction, place)."""
     kept = []

@@ -63,9 +63,11 @@ async def judge_shorter(session: Session, state: RunState, candidate: str, befor
     if before.champion.id != champion.id or before.budget_spent:
         waits = Verdict(candidate, False, "second best", "it is looked at in a later iteration")
         return replace(before, verdicts=[*before.verdicts, waits])
-    outcome = await judge(
-        session, state, fresh if len(fresh) >= session.rules.block else diagnosis.track(session, state)
-    )
+    alone: RunState = {**state, "candidates": [candidate]}
+    if len(fresh) >= session.rules.block:
+        outcome = await judge(session, alone, fresh, split="holdout")
+    else:
+        outcome = await judge(session, alone, diagnosis.track(session, state))
     return replace(outcome, verdicts=[*before.verdicts, *outcome.verdicts])
 
 
@@ -78,7 +80,7 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], lis
     iteration, champion = state["iteration"], session.prompt(state["champion"])
     proposals = diagnosis.proposals(session, iteration)
     trials = diagnosis.trials(session, iteration, proposals)
-    likely = diagnosis.only(proposals, {trial.key for trial in trials if trial.prior > 0})
+    likely = diagnosis.likely(session, iteration, proposals)
     if likely and hidden(session, champion):
         return likely, [], True
     rng = session.generator(iteration, "attribution")
@@ -89,13 +91,14 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], lis
         keep_left_out(session, iteration, missed or [])
     gone = spare(session, champion, iteration)
     best = sorted((t for t in trials if t.prior > REFUTED), key=lambda t: -t.prior)[:TOGETHER]
+    sure = diagnosis.only(proposals, {t.key for t in best if t.prior > SURE})
     proposals = diagnosis.only(proposals, {trial.key for trial in best})
     # Once the real needs are met most of what is named is of no use, however often: what is measured has to show it.
     most = odds_of(Archive.of(session, iteration).share)
     trials = [replace(t, prior=min(t.prior, most)) for t in diagnosis.trials(session, iteration, proposals)]
     shares = await bundles.shares(session, champion, trials, rng, iteration=iteration) if trials else []
     if shares is None:
-        return diagnosis.only(likely, {t.key for t in best if t.prior > SURE}), gone, False
+        return sure, gone, False
     kept = diagnosis.keep_shares(session, iteration, proposals, shares)
     return kept, gone, True
 

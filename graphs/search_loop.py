@@ -12,6 +12,7 @@ from ..evaluation.panels import Panels
 from ..evaluation.shrinkage import choose, shrunken_estimates
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
+from ..tasks.task import SplitName
 from ..traces.rows import Decision
 from .search import Search, estimates, measured
 from .session import Session
@@ -66,19 +67,23 @@ async def validate(session: Session, state: RunState) -> Update:
 
 
 async def judge(
-    session: Session, state: RunState, track: Sequence[Example] = (), panels: Panels | None = None
+    session: Session,
+    state: RunState,
+    track: Sequence[Example] = (),
+    panels: Panels | None = None,
+    split: SplitName = "search",
 ) -> Outcome:
     """What the validator says of the candidates.
 
-    `track`: what to race on, for candidates whose edits were tried one by one and that need no screen. `panels`: what
-    to screen on, where it is not the run's.
+    `track`: what to race on, examples of the `split`, for candidates whose edits were tried one by one and that need no
+    screen. `panels`: what to screen on, where it is not the run's.
     """
     champion = session.prompt(state["champion"])
     session.hold_certification(champion)
     candidates = [session.prompt(i) for i in state["candidates"]]
     before = state["proposed"] - len(candidates)
     return await session.validator(state["flip_rate"], tried=bool(track), panels=panels).validate(
-        champion, candidates, iteration=state["iteration"], index=before, track=track
+        champion, candidates, iteration=state["iteration"], index=before, track=track, split=split
     )
 
 

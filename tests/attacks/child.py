@@ -42,7 +42,7 @@ def given(rows: list[dict[str, Any]]) -> dict[str, Any]:
     import pandas as pd
 
     toolkit = ModuleType("toolkit")
-    toolkit.standard = print  # type: ignore[attr-defined]
+    toolkit.preset = print  # type: ignore[attr-defined]
     sys.modules["toolkit"] = toolkit
     return {"__name__": "__main__", "emit": emit, "pd": pd, "np": np, "records": pd.DataFrame(rows)}
 

@@ -19,7 +19,7 @@ LEFT = (
     _left("add a builtin", "import builtins\nbuiltins.planted = 1", "hasattr(__import__('builtins'), 'planted')"),
     _left("plant a module", "sys.modules['planted'] = sys", "'planted' in sys.modules"),
     _left("patch a module", "import math\nmath.sqrt = lambda _: 7", "__import__('math').sqrt(4) == 7"),
-    _left("patch the toolkit", "import toolkit\ntoolkit.standard = None\ntoolkit.planted = 1",
+    _left("patch the toolkit", "import toolkit\ntoolkit.preset = None\ntoolkit.planted = 1",
           "hasattr(__import__('toolkit'), 'planted')"),
     _left("patch pandas", "pd.DataFrame.mean = lambda *_: 7", "type(pd.DataFrame({'a': [1]}).mean()) is int"),
     _left("set options of pandas", "pd.set_option('display.max_rows', 3)", "pd.get_option('display.max_rows') == 3"),

@@ -33,7 +33,10 @@ def loaded() -> Any:
 
 toolkit = loaded()
 LABELS = ("billing", "refund", "other")
-ANALYSES = ("by_label", "by_field", "by_length", "by_field_pairs", "terms", "output_format")
+ANALYSES = (
+    *("by_label", "by_field", "by_length", "output_format"),
+    *("by_other_labels", "by_cut", "by_field_pairs", "terms"),
+)
 
 
 def records(n: int = 240, seed: int = 0, **columns: Any) -> pd.DataFrame:
@@ -100,18 +103,22 @@ def check(table: pd.DataFrame, rows: list[dict[str, Any]], threshold: float = 0.
 
 
 def emitted(table: pd.DataFrame, labels: tuple[str, ...] = LABELS, **call: Any) -> dict[str, tuple[list[Any], str]]:
-    """What `standard` (or, given a mask, `within`) emits, which must be plain and small."""
+    """What `preset` and `searched` (or, given a mask, `within`) emit, which must be plain and small."""
     found: dict[str, tuple[list[Any], str]] = {}
+    most = 100
 
     def emit(name: str, rows: list[Any], note: str) -> None:
         assert name not in found
-        assert len(rows) <= 12
+        assert len(rows) <= most
         found[name] = (json.loads(json.dumps(rows, allow_nan=False)), note)
 
     if "mask" in call:
+        most = 12
         toolkit.within(table, call["mask"], emit, labels)
-    else:
-        toolkit.standard(table, emit, labels)
+        return found
+    toolkit.preset(table, emit, labels)
+    most = 12
+    toolkit.searched(table, emit, labels)
     return found
 
 
@@ -145,7 +152,7 @@ def test_a_field_that_fails_is_found_first() -> None:
 def test_a_cut_of_a_number_is_found() -> None:
     table = records()
     table = fail(table, table["age"] >= 65)
-    rows = toolkit.by_field(table)
+    rows = toolkit.by_cut(table)
     assert rows[0]["group"].startswith("age >= ")
     assert 62 <= float(rows[0]["group"].split()[-1]) <= 68
     check(table, rows)
@@ -191,14 +198,17 @@ def test_a_pair_that_adds_nothing_to_one_half_is_not_listed() -> None:
     assert listed <= 1
 
 
-def test_a_length_is_found_with_its_cut_and_the_quarters_are_shown() -> None:
+def test_the_quarters_of_the_lengths_are_counted_and_its_cut_is_searched_for() -> None:
     table = records()
     table = fail(table, table["n_words"] >= 36)
-    rows = toolkit.by_length(table)
+    quarters = toolkit.by_length(table)
+    assert len(quarters) == 4
+    assert sum(row["n"] for row in quarters) == len(table)
+    assert quarters[0]["group"].startswith("n_words >= ")
+    rows = toolkit.by_cut(table)
     assert rows[0]["group"].startswith("n_words >= ")
     assert 34 <= int(rows[0]["group"].split()[-1]) <= 38
-    quarters = [row for row in rows if "<= n_words <" in row["group"]]
-    assert len(quarters) == 2
+    check(table, quarters)
     check(table, rows)
 
 
@@ -235,8 +245,19 @@ def test_a_label_is_found_first() -> None:
     table = fail(table, table["expected"].eq("refund"))
     rows = toolkit.by_label(table)
     assert rows[0]["predicate"] == 'records["expected"].eq("refund")'
-    assert len(rows) == 4  # and all but one
+    assert len(rows) == 3
     check(table, rows)
+
+
+def test_a_model_that_keeps_giving_one_answer_fails_on_all_labels_but_that_one() -> None:
+    table = records()
+    table = table.assign(output="other", score=np.where(table["expected"].eq("other"), 1.0, 0.0))
+    [row] = toolkit.by_other_labels(table)
+    assert row["predicate"] == '~(records["expected"].eq("other"))'
+    assert row["rate"] == 1.0
+    check(table, [row])
+    two = table[table["expected"].ne("billing")]
+    assert toolkit.by_other_labels(two) == []  # of two labels it says nothing more than the other one
 
 
 def test_answers_off_the_form_are_found() -> None:
@@ -339,20 +360,53 @@ def test_suspicious_examples_are_those_on_which_all_prompts_agree_against_the_la
 # --- all together
 
 
-def test_standard_emits_every_analysis_small_and_with_the_cause() -> None:
+PRESET = {"overall", "by_label", "label_shares", "confusion", "output_format", "by_field", "by_length"}
+SEARCHED = {"by_other_labels", "by_cut", "by_field_pairs", "terms", "disagreements", "flaky", "suspicious"}
+
+
+def test_every_analysis_is_emitted_small_and_with_the_cause() -> None:
     table = records()
     table = fail(table, table["channel"].eq("phone"))
     found = emitted(pd.concat([table, fail(table, False).assign(prompt_id="rival")], ignore_index=True))
-    assert set(found) == {
-        *("overall", "by_label", "label_shares", "confusion", "output_format", "by_field", "by_length"),
-        *("by_field_pairs", "terms", "disagreements", "flaky", "suspicious"),
-    }
+    assert set(found) == PRESET | SEARCHED
     assert failures_to_run(found) == {}
     assert found["overall"][0][0]["n"] == 240
     assert found["overall"][0][0]["prompts"] == 2
     assert found["by_field"][0][0]["group"] == "channel=phone"
     assert found["flaky"] == ([], "nothing found")
-    assert len(json.dumps(found)) < 25_000
+    assert len(json.dumps(found)) < 30_000
+
+
+def of(analyses: Any, table: pd.DataFrame) -> dict[str, list[str | None]]:
+    """The predicates that `preset` or `searched` emits, by analysis."""
+    found: dict[str, list[str | None]] = {}
+
+    def emit(name: str, rows: list[Any], note: str) -> None:
+        found[name] = sorted(str(row.get("predicate")) for row in rows)
+
+    analyses(table, emit, LABELS)
+    return found
+
+
+def test_groups_that_are_fixed_beforehand_are_the_same_whatever_fails() -> None:
+    table = records()
+    one, other = fail(table, table["channel"].eq("phone")), fail(table, table["age"] >= 65, seed=9)
+    one, other = (each.assign(output=table["output"]) for each in (one, other))
+    groups = of(toolkit.preset, one)
+    assert set(groups) == PRESET
+    fixed = ("by_label", "by_field", "by_length")
+    assert [groups[name] for name in fixed] == [of(toolkit.preset, other)[name] for name in fixed]
+    assert set(of(toolkit.searched, one)) == SEARCHED
+    assert of(toolkit.searched, one)["by_cut"] != of(toolkit.searched, other)["by_cut"]
+
+
+def test_no_fixed_group_is_left_out_for_how_little_it_fails() -> None:
+    table = records(800, channel=[f"channel {i % 20}" for i in range(800)])
+    found = emitted(fail(table, table["channel"].eq("channel 3")))
+    rows, note = found["by_field"]
+    assert sum(row["group"].startswith("channel=") for row in rows) == 20
+    assert "rows" not in note
+    assert len(found["terms"][0]) <= 12
 
 
 def test_predicates_hold_with_several_prompts_repeats_and_missing_scores() -> None:
