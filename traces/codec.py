@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from . import tables
-from .rows import Answer, Call, CodeRun, Decision, Hypothesis, Record, Run, ScheduleRow, StoredPrompt, TestUse
+from .rows import Answer, Call, CodeRun, Decision, Hypothesis, Record, Run, ScheduleRow, StoredPrompt, TestUse, Turn
 
 R = TypeVar("R")
 
@@ -23,6 +23,7 @@ TABLES: dict[type[Any], sa.Table] = {
     StoredPrompt: tables.prompts,
     Record: tables.records,
     Decision: tables.decisions,
+    Turn: tables.turns,
     Hypothesis: tables.hypotheses,
     CodeRun: tables.code_runs,
     TestUse: tables.test_uses,
