@@ -117,7 +117,7 @@ def pulls(session: Session, turns: Sequence[Turn], champion: str) -> list[Pull]:
     it, less that of the one that led before."""
     led = [*(turn.champion_id for turn in turns), champion]
     found = {i: e.estimate for i, e in shrunken_estimates(measured(session, led)).items()}
-    calls, ends = session.evaluator.calls_by_step(), [*(turn.step for turn in turns[1:]), None]
+    calls, ends = session.evaluator.calls_by_step(), [*(turn.step for turn in turns[1:]), None][: len(turns)]
     return [
         Pull(
             turn.strategy,
