@@ -13,6 +13,7 @@ import asyncio
 import importlib
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -26,7 +27,7 @@ from statistics import fmean, stdev
 from typing import Any, NoReturn
 
 from sage_spo.errors import UsageError
-from sage_spo.graphs.registry import STRATEGIES, entry
+from sage_spo.graphs.registry import STRATEGIES
 
 SCRIPT = Path(__file__).resolve()
 ROOT = SCRIPT.parent.parent
@@ -39,6 +40,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no-code": {"sandbox": "none"},
 }
 """What `NAME:VARIANT` passes to `optimize`."""
+ROW = re.compile(r"(?P<name>[^:\[\]]+)(:(?P<variant>[^\[\]]+))?(\[(?P<options>[^\[\]]+)\])?")
 HANG_SECONDS = 5.0
 """How long a simulated time-out hangs; the server's own 30 would only make runs with faults longer."""
 PATIENCE = 5.0  # seconds that an interrupted run has to end by itself
@@ -71,19 +73,36 @@ def work(plan: Plan) -> Row:
     from sage_spo.tasks.prompt import fill
 
     task = landscape_task(common, plan.seed)
-    name, _, variant = plan.strategy.partition(":")
+    given = call_of(plan.strategy)
     budget = {"target_calls": plan.budget, "agent_calls": plan.agent_calls}
     models = {"target": "openai:target", "agent": "openai:agent"}
     with common.server(task_seed=plan.seed, **plan.server) as server:
-        options = {**models, **VARIANTS[variant], "base_url": server.api}
         started = time.monotonic()
-        result = optimize(task, strategy=name, budget=budget, seed=plan.seed, certify=False, **options)
+        models |= {"base_url": server.api}
+        result = optimize(task, budget=budget, seed=plan.seed, certify=False, **models, **given)
         seconds = time.monotonic() - started
         text = fill(result.best.components["system"], "{input}", {}, task.labels)  # as the target saw it
         about = result.model_dump(include={"verdict", "stop", "estimate", "iterations", "candidates", "accepted"})
         about |= {f"ledger_{kind}": result.spend["spent"][kind] for kind in budget}
         about |= {"agent_budget": plan.agent_calls, "server": plan.server, "faults": server.stats()["faults"]}
         return common.record(plan.strategy, plan.seed, plan.budget, text, server, seconds, **about)
+
+
+def call_of(row: str) -> dict[str, Any]:
+    """What a row `NAME:VARIANT[option=value,…]` passes to `optimize`. Raises UsageError where there is no such row."""
+    from sage_spo.graphs.run_settings import RunSettings
+    from sage_spo.jobs.options import option_values
+
+    found = ROW.fullmatch(row)
+    variant = (found and found["variant"]) or ""
+    if found is None or variant not in VARIANTS or (variant == "no-code" and found["name"] != "sage"):
+        raise UsageError(
+            f"strategy: unknown variant '{row}'. Known: NAME:faithful, sage:no-code, and options as in sage[edits=1]"
+        )
+    name, options = found["name"], option_values((found["options"] or "").split(",") if found["options"] else ())
+    preset = {k: v for k, v in VARIANTS[variant].items() if k == "preset"}
+    RunSettings(task="landscape", strategy=name, options=options, **preset).check()
+    return {"strategy": name, "options": options, **VARIANTS[variant]}
 
 
 def landscape_task(common: Any, seed: int) -> Any:
@@ -230,7 +249,7 @@ def parser() -> OneLineParser:
         "--strategies",
         nargs="+",
         default=ROWS,
-        help="NAME, NAME:faithful or sage:no-code; default: all, and the papers' systems with both presets",
+        help="NAME, NAME:faithful, sage:no-code or NAME[option=value,…]; default: all, and the papers' systems with both presets",
     )
     p.add_argument("--seeds", nargs="+", type=between(int, 0, 10**6), default=list(range(10)), help="default: 0 to 9")
     p.add_argument("--budgets", nargs="+", type=count, default=[1500], help="target calls (1500)")
@@ -249,10 +268,6 @@ def parser() -> OneLineParser:
 
 def plans(p: OneLineParser, a: argparse.Namespace) -> list[Plan]:
     """All runs that the command line asks for, checked."""
-    for given in a.strategies:
-        name, _, variant = given.partition(":")
-        if variant not in VARIANTS or (variant == "no-code" and name != "sage"):
-            p.error(f"strategy: unknown variant '{given}'. Known: NAME:faithful and sage:no-code")
     calls = a.agent_calls or [AGENT_CALLS.get(budget, max(1, budget // 16)) for budget in a.budgets]
     if len(calls) != len(a.budgets):
         p.error(f"--agent-calls: {len(calls)} given for {len(a.budgets)} budgets; give one for each")
@@ -270,7 +285,7 @@ def plans(p: OneLineParser, a: argparse.Namespace) -> list[Plan]:
     budgets = dict(zip(a.budgets, calls, strict=True))
     for given in a.strategies:
         try:
-            entry(given.partition(":")[0])
+            call_of(given)
         except UsageError as error:
             p.error(str(error))
     wanted = product(dict.fromkeys(a.strategies), budgets.items(), dict.fromkeys(a.seeds))

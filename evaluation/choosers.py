@@ -108,9 +108,7 @@ def _halving(members: Sequence[str], open_: Sequence[str], pulls: Sequence[Pull]
     return min(able, key=lambda m: spent[m])
 
 
-def survivors(
-    members: Sequence[str], pulls: Sequence[Pull], course: Course
-) -> tuple[list[str], dict[str, int]]:
+def survivors(members: Sequence[str], pulls: Sequence[Pull], course: Course) -> tuple[list[str], dict[str, int]]:
     """Who is left after the phases that these pulls completed, in the members' order, and each one's calls in the
     phase under way.
 

@@ -78,7 +78,9 @@ async def choose(session: Session, state: PortfolioState) -> Update:
     session.emit("turn", iteration=iteration, strategy=chosen.member, chance=chosen.chance)
     contenders = [*state["accepted"], *state.get("archive", []), *state["pool"], *judged(session, turns)]
     archive = best_prompts(session, contenders, state["champion"])
-    return {"turn": chosen.member, "archive": archive, "pool": archive[: options.of_member(chosen.member).pool]}
+    stays = turns and turns[-1].strategy == chosen.member  # with the pool as it left it
+    pool = state["pool"] if stays else archive[: options.of_member(chosen.member).pool]
+    return {"turn": chosen.member, "archive": archive, "pool": pool}
 
 
 async def credit(session: Session, state: PortfolioState) -> Update:

@@ -155,7 +155,7 @@ def leader(session: Session, accepted: Sequence[str], incumbent: str) -> str:
 def best_prompts(session: Session, contenders: Sequence[str], champion: str) -> list[str]:
     """The P prompts that candidates are made from: the champion, then the contenders by estimate."""
     found = estimates(session, contenders)
-    ranked = sorted(found, key=lambda i: (-found[i], i))
+    ranked = sorted(found, key=lambda i: (-round(found[i], 9), i))  # equal but for rounding is equal
     return [champion, *(i for i in ranked if i != champion)][: session.options.pool]
 
 
