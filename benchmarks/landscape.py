@@ -249,7 +249,7 @@ def parser() -> OneLineParser:
         "--strategies",
         nargs="+",
         default=ROWS,
-        help="NAME, NAME:faithful, sage:no-code or NAME[option=value,…]; default: all, and the papers' systems with both presets",
+        help="NAME, NAME:faithful, sage:no-code or NAME[option=value,…]; default: all, the papers' with both presets",
     )
     p.add_argument("--seeds", nargs="+", type=between(int, 0, 10**6), default=list(range(10)), help="default: 0 to 9")
     p.add_argument("--budgets", nargs="+", type=count, default=[1500], help="target calls (1500)")

@@ -2,9 +2,9 @@
 
     uv run python benchmarks/paired.py runs.jsonl --against auto --hindsight sage protegi dual-phase genetic
 
-For each budget and row the mean gain, and the mean over common seeds of the gain of AGAINST minus the row's, both with
-their standard errors. `best in hindsight` is, for each seed, the best of the rows named there: what nobody can know
-beforehand, and, being a maximum, lucky by some of its noise. A row that stands in the file twice counts as last written.
+For each budget and row the mean gain, and the mean over common seeds of AGAINST's gain minus the row's, both with their
+standard errors. `best in hindsight` is, for each seed, the best of the rows named there: nobody can know it beforehand,
+and being a maximum it is lucky too. A row that stands in the file twice counts as last written.
 """
 
 from __future__ import annotations

@@ -189,3 +189,4 @@ def certificate_of(session: Session, seed_prompt: str, winner: str, use: int) ->
 
 graph = build()
 sage = build(only="sage")
+auto = build(only="auto")

@@ -1,9 +1,9 @@
 """`auto`: several strategies by turns, since none of them is the best everywhere (SAGE, arXiv 2606.18902).
 
-A turn is one iteration of a member, its whole subgraph run for it. All share champion, archive (what was tried, supposed
-and decided), records and cache. `choose` gives the next turn by what each member's turns have gained per target call;
-`credit` looks at how it ended. Who had which turn stands in the run store, and what it gained is reckoned from the store
-each time: a win that later measurements take back earns nothing.
+A turn is one iteration of a member, its whole subgraph run for it. All share the champion, the archive (what was tried,
+supposed and decided), records and cache. `choose` gives the next turn by what each member's turns have gained per
+target call, `credit` looks at how it ended. Who had which turn stands in the run store, and what it gained is reckoned
+from the store each time: a win that later measurements take back earns nothing.
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ async def credit(session: Session, state: PortfolioState) -> Update:
     turns[-1] = replace(turns[-1], ended=ended)
     session.take_turn(turns[-1])
     pull = pulls(session, turns, state["champion"])[-1]
-    session.emit("turn_over", strategy=pull.member, gain=pull.gain, calls=pull.calls, ended=ended)
+    session.emit(
+        "turn_over", iteration=state["iteration"], strategy=pull.member, gain=pull.gain, calls=pull.calls, ended=ended
+    )
     if ended in (SPENT, NO_ERRORS):
         stop = ended
     elif options.iterations is not None and state["iteration"] >= options.iterations:

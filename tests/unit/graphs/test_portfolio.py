@@ -25,9 +25,8 @@ from sage_spo.traces.store import RunStore
 Left = tuple[list[Turn], list[Decision], dict[str, StoredPrompt], list[Record]]
 
 
-def run(name: str = NAME, **options: Any) -> Any:
-    rules = options.pop("rules", {})
-    given = {"options": options, "rules": rules, "budget": {"target_calls": options.pop("calls", 600)}}
+def run(name: str = NAME, calls: int = 600, rules: dict[str, Any] | None = None, **options: Any) -> Any:
+    given: dict[str, Any] = {"options": options, "rules": rules or {}, "budget": {"target_calls": calls}}
     return optimize(make_task(), strategy=name, target=answer, certify=False, **given)
 
 
@@ -96,25 +95,23 @@ def test_members_options_are_taken_on_the_command_line(capsys: pytest.CaptureFix
 
 # -- turns ---------------------------------------------------------------------------------------------------
 
-ALONE = {
-    "picked": {"rules": {"estimate": "mean", "holdout": 60}},  # rules are the run's, and these are its preset's
-    "dual-phase": {"init": "seed"},
-}
+PICKED = {"estimate": "mean", "holdout": 60}
+"""The rules of acceptance of its preset; those of a portfolio are the run's."""
 
 
 @pytest.mark.parametrize("name", [n for n in STRATEGIES if n != NAME])
 def test_one_that_shares_with_nobody_does_what_it_does_alone(name: str, home: Path):
-    same = {"iterations": 3, "rules": ALONE.get(name, {}).get("rules", {})}
-    alone = left(home, run(name, **({"init": "seed"} | same)).run_id)
+    same = {"iterations": 3, "rules": PICKED if name == "picked" else {}}
+    _, *alone = left(home, run(name, init="seed", **same).run_id)
     turns, *found = left(home, run(members=name, **same).run_id)
     assert {t.strategy for t in turns} == {name}
     assert [t.iteration for t in turns] == list(range(1, len(turns) + 1))
 
-    def plain(decisions: list[Decision], prompts: dict[str, StoredPrompt], records: list[Record]) -> Any:
+    def plain(decisions: Any, prompts: Any, records: Any) -> Any:
         said = [(d.iteration, d.index, d.prompt_id, d.champion_id, d.verdict, d.reason) for d in decisions]
         return said, list(prompts), [(r.prompt_id, r.example_id, r.repeat, r.score) for r in records]
 
-    assert plain(*found) == plain(*alone[1:])
+    assert plain(*found) == plain(*alone)
     assert found[0]
 
 
@@ -147,9 +144,8 @@ def test_a_turn_is_credited_with_what_is_known_of_its_champions_now_per_call_of_
 
 
 def test_one_that_knows_no_further_sits_out_and_the_run_ends_with_the_last(home: Path):
-    result = run(
-        members="demos+random", chooser="round-robin", calls=900, **{"demos.iterations": 1, "random.iterations": 2}
-    )
+    limits: dict[str, Any] = {"demos.iterations": 1, "random.iterations": 2}
+    result = run(members="demos+random", chooser="round-robin", calls=900, **limits)
     turns, *_ = left(home, result.run_id)
     assert [t.strategy for t in turns] == ["demos", "random", "random"]
     assert result.stop == "no member has a turn left"
