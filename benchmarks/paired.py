@@ -1,6 +1,6 @@
 """Rows of `landscape.py --out` against one of them, seed by seed.
 
-    uv run python benchmarks/paired.py runs.jsonl --against auto --hindsight sage protegi dual-phase genetic
+    uv run python benchmarks/paired.py runs.jsonl --against auto --hindsight sage dual-phase protegi
 
 For each budget and row the mean gain, and the mean over common seeds of AGAINST's gain minus the row's, both with their
 standard errors. `best in hindsight` is, for each seed, the best of the rows named there: nobody can know it beforehand,

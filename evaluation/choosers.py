@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 
-Chooser = Literal["successive-halving", "thompson", "exp3", "round-robin"]
+Chooser = Literal["thompson", "successive-halving", "exp3", "round-robin"]
 
 PRIOR_PACE = 0.5
 """What a member's pace is taken for before its first pull, ..."""

@@ -20,7 +20,7 @@ class PortfolioOptions(SearchOptions):
     """Options of `auto`.
 
     `members` are the strategies that share the run, one to four names with + between them; the first one begins. Which
-    is next is for the `chooser` to say (successive-halving, thompson, exp3, round-robin), by the estimated gain of each
+    is next is for the `chooser` to say (thompson, successive-halving, exp3, round-robin), by the estimated gain of each
     one's turns per target call. A member's own options are NAME.OPTION, as in sage.edits=3; NAME.iterations limits its
     turns. The rules of acceptance are the run's.
 
@@ -30,8 +30,8 @@ class PortfolioOptions(SearchOptions):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    members: str = "sage+protegi+dual-phase+genetic"
-    chooser: Chooser = "successive-halving"
+    members: str = "sage+dual-phase+protegi"
+    chooser: Chooser = "thompson"
     pool: int = Field(default=10, ge=1, le=64)
 
     @model_validator(mode="after")

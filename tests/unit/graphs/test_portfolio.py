@@ -51,7 +51,7 @@ def options(**given: Any) -> PortfolioOptions:
     ("given", "words"),
     [
         ({"choser": "exp3"}, r"option 'choser' of strategy auto: there is no such option\. Did you mean 'chooser'"),
-        ({"chooser": "ucb"}, "option 'chooser' of strategy auto: Input should be 'successive-halving'"),
+        ({"chooser": "ucb"}, "option 'chooser' of strategy auto: Input should be 'thompson'"),
         ({"members": "sage+sagee"}, r"unknown 'sagee'\. Did you mean 'sage'"),
         ({"members": "sage+auto"}, "option 'members' of strategy auto: name one to 4 different strategies"),
         ({"members": "sage+sage"}, "different strategies"),
