@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -108,6 +109,10 @@ class Evaluator:
         """Scores of a prompt on those of the examples that were measured."""
         records = self._records.get(prompt_id, {})
         return {e.id: records[e.id, repeat].score for e in examples if (e.id, repeat) in records}
+
+    def calls_by_step(self) -> Counter[int]:
+        """How many target calls each step of the run made, as the records tell."""
+        return Counter(r.step for records in self._records.values() for r in records.values())
 
     def all_scores(
         self, splits: Iterable[SplitName], prompt_ids: Iterable[str]

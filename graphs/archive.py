@@ -43,8 +43,9 @@ class Archive:
 
     @classmethod
     def of(cls, session: Session, iteration: int, own: bool = True) -> Archive:
-        """The archive as it stands in this iteration, its own hypotheses included (unless `own` is false: while they are
-        made there must be none, also where a crashed execution of the step has left some), but not what they came to.
+        """The archive as it stands in this iteration, its own hypotheses included, but not what they came to.
+
+        While these are made `own` is false: there must be none, also where a crashed execution of the step left some.
         """
         said: list[tuple[str, str]] = []
         evidence: list[tuple[str, float]] = []

@@ -15,7 +15,7 @@ from ..evaluation.shrinkage import shrunken_estimates
 from ..evaluation.spending import spent_alpha
 from .meta_start import meta_start
 from .outcome import outcome
-from .registry import strategies, strategy
+from .registry import strategy, usable
 from .search_loop import leader
 from .session import Session, open_session
 from .start import ensure_run
@@ -53,19 +53,6 @@ def build(checkpointer: Any = None, only: str | None = None) -> Graph:
     )
 
 
-def usable() -> dict[str, Graph]:
-    """The subgraphs of the installed strategies; a user's own that cannot be imported or built is left out, and refused
-    where it is asked for."""
-    found: dict[str, Graph] = {}
-    for name, known in strategies().items():
-        try:
-            found[name] = strategy(name).build()
-        except Exception:  # somebody else's module may fail in any way
-            if known.point is None:
-                raise
-    return found
-
-
 def _after_prepare(state: RunState) -> Literal["preflight", "publish"]:
     return "publish" if state["stop"] else "preflight"
 
@@ -94,6 +81,7 @@ async def prepare(state: RunState, runtime: Runtime[Context], only: str | None =
         "step": 1,
         "iteration": 0,
         "proposed": 0,
+        "turn": "",
         "init": session.options.init,
         "seed_prompt": seed,
         "champion": seed,
@@ -201,3 +189,4 @@ def certificate_of(session: Session, seed_prompt: str, winner: str, use: int) ->
 
 graph = build()
 sage = build(only="sage")
+auto = build(only="auto")

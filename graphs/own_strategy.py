@@ -31,8 +31,8 @@ from .state import RunState
 from .strategy import SearchOptions, Strategy
 
 NAME = re.compile(r"[A-Za-z][\w-]*")
-NODES = ("prepare", "preflight", "meta_start", "certify", "publish")
-"""A strategy is a node of the whole graph, among these."""
+NODES = ("prepare", "preflight", "meta_start", "certify", "publish", "choose", "credit")
+"""A strategy is a node of the whole graph and of a portfolio, among these."""
 
 MOST = 256
 """So many prompts can be proposed in one iteration: their ids stand in the run's state."""

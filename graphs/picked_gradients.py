@@ -32,7 +32,7 @@ from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..traces.rows import Record
 from .search import Search
-from .search_loop import after_validate, proposed, settle
+from .search_loop import NO_ERRORS, SPENT, after_validate, proposed, settle
 from .session import Session
 from .state import Context, Graph, RunState, Update
 from .steps import step
@@ -79,7 +79,7 @@ class PickedState(RunState):
 
 def build() -> Graph:
     """The strategy's subgraph."""
-    builder = StateGraph(PickedState, context_schema=Context, input_schema=RunState, output_schema=RunState)
+    builder = StateGraph(PickedState, context_schema=Context)  # `drawn` is output too: it lasts over turns
     builder.add_node("pick", step(pick))
     builder.add_node("gradient", step(gradient))
     builder.add_node("verify", step(verify))
@@ -120,10 +120,10 @@ async def pick(session: Session, state: PickedState) -> Update:
         try:
             await session.evaluator.measure(Job(champion, batch))
         except BudgetExceeded:
-            return {"stop": "the budget is spent"}
+            return {"stop": SPENT}
         if any(failed(r) for r in _records(session, champion, batch)):
             return {"iteration": state["iteration"] + 1, "drawn": drawn, "candidates": []}
-    return {"stop": "the champion makes no errors on the search split"}
+    return {"stop": NO_ERRORS}
 
 
 async def gradient(session: Session, state: PickedState) -> Update:

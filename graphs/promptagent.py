@@ -76,7 +76,7 @@ def tree_before(search: Search, o: PromptAgentOptions) -> Tree | None:
     if reward is None:
         return None
     expansions: list[Expansion] = []
-    for number in range(1, search.iteration):
+    for number in search.earlier:
         known = session.known_before(number)
         made = [session.prompt(d.prompt_id) for d in session.decisions_of(number) if d.prompt_id not in known]
         made = [prompt for prompt in made if prompt.origin != META]  # judged before the tree began

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import UsageError, nearest
 
 if TYPE_CHECKING:
+    from .state import Graph
     from .strategy import Strategy
 
 GROUP = "sage_spo.strategies"
@@ -42,6 +43,7 @@ STRATEGIES: dict[str, Entry] = {
     "protegi": Entry("protegi", "textual gradients of a beam of prompts, the next beam selected by a bandit"),
     "promptagent": Entry("promptagent", "Monte-Carlo tree search over edits made from errors"),
     "demos": Entry("demos", "random search over worked examples only, the baseline to beat"),
+    "auto": Entry("portfolio", "several strategies by turns on one archive, each by what it gains per call"),
 }
 """Those of this package."""
 
@@ -73,3 +75,17 @@ def strategy(name: str) -> Strategy:
         return own_strategy(name, found.point)
     made: Strategy = import_module(f".{found.module}", __package__).STRATEGY
     return made
+
+
+def usable(without: str = "") -> dict[str, Graph]:
+    """The subgraphs of the installed strategies, `without` that one; a user's own that cannot be imported or built is
+    left out, and refused where it is asked for."""
+    found: dict[str, Graph] = {}
+    for name, known in strategies().items():
+        try:
+            if name != without:
+                found[name] = strategy(name).build()
+        except Exception:  # somebody else's module may fail in any way
+            if known.point is None:
+                raise
+    return found

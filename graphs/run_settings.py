@@ -17,7 +17,7 @@ from ..evaluation.preflight import Plan, plan
 from ..evaluation.spending import spent_alpha
 from ..tasks.target import Target
 from ..tasks.task import Task
-from .registry import strategy
+from .registry import entry, strategy
 from .state import DEFAULT_STRATEGY
 from .strategy import DEFAULT_PRESET, Preset, SearchOptions
 
@@ -91,6 +91,11 @@ class RunSettings(BaseModel):
         free = self.target.startswith("local")
         bounded = budget.target_calls or budget.minutes or budget.tokens or (budget.usd and not free)
         return budget if bounded else replace(budget, target_calls=DEFAULT_CALLS)
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether the strategy, or one of those that share the run, runs analysis code."""
+        return any(entry(name).runs_code for name in (self.strategy, *self.search_options().sharing))
 
     def check(self) -> None:
         """Raises UsageError naming the strategy, preset, option or rule that does not exist or is out of bounds."""

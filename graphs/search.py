@@ -71,9 +71,23 @@ class Search:
 
     @property
     def round(self) -> int:
-        """The number of this iteration among the strategy's own: one less where a start from right answers took the
-        first."""
-        return self.iteration - (self._inferred is not None)
+        """The number of this iteration among the strategy's own."""
+        return len(self.earlier) + 1
+
+    @cached_property
+    def earlier(self) -> list[int]:
+        """The strategy's own iterations before this one: not that of a start from right answers, nor those of others
+        that share the run."""
+        if not self.session.turn:
+            return list(range(1 + (self._inferred is not None), self.iteration))
+        turns = self.session.turns_before(self.state["step"])
+        ends = [*(turn.iteration for turn in turns[1:]), self.iteration]
+        return [
+            number
+            for turn, end in zip(turns, ends, strict=True)
+            if turn.strategy == self.session.turn
+            for number in range(turn.iteration, end)
+        ]
 
     @cached_property
     def _inferred(self) -> Decision | None:

@@ -19,6 +19,10 @@ from .session import Session
 from .state import Context, Graph, RunState, Update
 from .steps import Work, step
 
+SPENT = "the budget is spent"
+NO_ERRORS = "the champion makes no errors on the search split"
+"""Why a search stops, whatever its strategy."""
+
 Propose = Callable[[Search], Awaitable[Sequence[Prompt]]]
 """What a strategy's author writes: the candidates of one iteration, of ids that are not in `Search.known`."""
 
@@ -41,13 +45,14 @@ def build_loop(propose: Propose) -> Graph:
 
 def build_steps(first: Work, second: Work, schema: type[RunState] = RunState) -> Graph:
     """A strategy's subgraph of two steps, named as the functions that do them: `first` sets `stop` where it has nothing
-    for `second`, which sets it where the search ends; else `first` comes again. `schema`: the state of both."""
+    for `second`, which sets it where the search ends; else `first` comes again. `schema`: the state of both, which is
+    output whole: what it holds of its own lasts over turns of a run that several strategies share."""
     name, last = first.__name__, second.__name__
 
     def after_first(state: RunState) -> str:
         return END if state["stop"] else last
 
-    builder = StateGraph(schema, context_schema=Context, input_schema=RunState, output_schema=RunState)
+    builder = StateGraph(schema, context_schema=Context)
     builder.add_node(name, step(first))
     builder.add_node(last, step(second))
     builder.add_edge(START, name)
@@ -166,17 +171,20 @@ def leader(session: Session, accepted: Sequence[str], incumbent: str) -> str:
 def best_prompts(session: Session, contenders: Sequence[str], champion: str) -> list[str]:
     """The P prompts that candidates are made from: the champion, then the contenders by estimate."""
     found = estimates(session, contenders)
-    ranked = sorted(found, key=lambda i: (-found[i], i))
+    ranked = sorted(found, key=lambda i: (-round(found[i], 9), i))  # equal but for rounding is equal
     return [champion, *(i for i in ranked if i != champion)][: session.options.pool]
 
 
 def _why_stop(session: Session, state: RunState, budget_spent: bool, champion: str) -> str:
     limit = session.options.iterations
     if budget_spent:
-        return "the budget is spent"
-    if limit is not None and state["iteration"] >= limit:
-        return f"{limit} iterations are done"
+        return SPENT
     scores = [r.score for r in session.evaluator.records(champion, "search")]
     if len(scores) > session.panels.size and all(score == 1.0 for score in scores):
-        return "the champion makes no errors on the search split"
-    return ""
+        return NO_ERRORS
+    return iterations_done(limit) if limit is not None and state["iteration"] >= limit else ""
+
+
+def iterations_done(limit: int) -> str:
+    """Why a search stops at its limit of iterations."""
+    return f"{limit} iterations are done"

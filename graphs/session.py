@@ -36,10 +36,9 @@ from ..tasks.targets import make_target
 from ..tasks.task import Task
 from ..traces.events import EventLog, event_log
 from ..traces.redact import redact
-from ..traces.rows import Decision, Hypothesis, Run, RunStatus, StoredPrompt
+from ..traces.rows import Decision, Hypothesis, Run, RunStatus, StoredPrompt, Turn
 from ..traces.store import RunStore
 from . import lease
-from .registry import entry
 from .run_settings import RunSettings
 from .strategy import SearchOptions
 
@@ -74,6 +73,8 @@ class Session:
     listeners: list[Callable[[str, dict[str, Any]], None]] = field(default_factory=list)
     lost: bool = False
     """Whether another process has taken the run over."""
+    turn: str = ""
+    """Whose turn it is, where several strategies share the run."""
     sandbox: Sandbox | None = None
     """Where analysis code runs; None where the run has none."""
     paid_before: dict[tuple[int, int], float] = field(default_factory=dict)
@@ -82,6 +83,7 @@ class Session:
     _since: dict[str, int] = field(default_factory=dict)
     """The iteration in which each prompt was first kept."""
     _decisions: dict[tuple[int, int], Decision] = field(default_factory=dict)
+    _turns: dict[int, Turn] = field(default_factory=dict)
     _hypotheses: dict[tuple[int, int], Hypothesis] = field(default_factory=dict)
     _lease: asyncio.Task[None] | None = None
 
@@ -94,9 +96,13 @@ class Session:
         """A prompt of this run by its id."""
         return self._prompts[prompt_id]
 
-    @cached_property
+    @property
     def options(self) -> SearchOptions:
-        """The strategy's options."""
+        """The options of the strategy, or of the one whose turn it is."""
+        return self._own_options.of_turn(self.turn)
+
+    @cached_property
+    def _own_options(self) -> SearchOptions:
         return self.settings.search_options()
 
     @cached_property
@@ -123,6 +129,15 @@ class Session:
     def decisions_of(self, iteration: int) -> list[Decision]:
         """The verdicts of one iteration, in order."""
         return [d for (at, _), d in sorted(self._decisions.items()) if at == iteration]
+
+    def take_turn(self, turn: Turn) -> None:
+        """Keep and store whose turn it is, or how it ended."""
+        self._turns[turn.index] = turn
+        self.store.add(turn)
+
+    def turns_before(self, step: int) -> list[Turn]:
+        """The turns that were chosen in earlier steps than this, oldest first."""
+        return [turn for _, turn in sorted(self._turns.items()) if turn.step < step]
 
     def suppose(self, hypothesis: Hypothesis) -> None:
         """Keep and store a hypothesis, or what has become of it."""
@@ -278,7 +293,7 @@ def sandbox_of(settings: RunSettings) -> Sandbox | None:
     The playbook's analyses are our own code: unless another place is named, they stay on this machine, whatever keys
     there are, and run in a plain worker process where nothing isolates.
     """
-    if not entry(settings.strategy).runs_code:
+    if not settings.runs_code:
         return None
     from ..sandbox.choose import make_sandbox  # probing takes a moment, and most strategies run no code
 
@@ -354,6 +369,7 @@ async def _assemble(run_id: str, home: Path, store: RunStore) -> Session:
             session._hypotheses[hypothesis.iteration, hypothesis.index] = hypothesis
         for decision in await store.decisions(run_id):
             session._decisions[decision.iteration, decision.index] = decision
+        session._turns |= {turn.index: turn for turn in await store.turns(run_id)}
         await store.update_run(run_id, status="running", restarts=restarts)
         calls.on_trouble = lambda message: session.emit("call_failed", message=message)
         calls.on_call = lambda call: session.tell(

@@ -64,9 +64,10 @@ class RunState(OptimizeInput):
 
     `champion` is the prompt to beat, `accepted` the seed and the latest champions, `pool` the prompts that
     candidates are made from (best first), `candidates` those of the iteration in hand, `proposed` how many there
-    were in all. `init` says what the search sets out from (see `SearchOptions`). `flip_rate` is what A/A runs of the
-    seed showed, `decoding` how the target answers; `stop` says why the search ended (empty: it goes on). `prepare`
-    sets every field; a strategy may have more, of its own.
+    were in all. `turn` names the strategy whose turn it is where several share the run. `init` says what the search
+    sets out from (see `SearchOptions`). `flip_rate` is what A/A runs of the seed showed, `decoding` how the target
+    answers; `stop` says why the search ended (empty: it goes on). `prepare` sets every field; a strategy may have more,
+    of its own.
     """
 
     run_id: str
@@ -78,6 +79,7 @@ class RunState(OptimizeInput):
     pool: list[str]
     candidates: list[str]
     proposed: int
+    turn: str
     init: str
     flip_rate: float
     decoding: str

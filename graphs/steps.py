@@ -32,6 +32,7 @@ def step(work: Work) -> Node:
     async def node(state: Mapping[str, Any]) -> Update:
         session = await open_session(state["run_id"])
         session.evaluator.begin(state["step"])
+        session.turn = state.get("turn", "")
         return {"step": state["step"] + 1, **await work(session, state)}
 
     return closing(like(node, work))

@@ -43,6 +43,15 @@ class SearchOptions(BaseModel):
     init: Literal["seed", "meta"] = "seed"
     pairs: int = Field(default=5, ge=1, le=32)
 
+    @property
+    def sharing(self) -> tuple[str, ...]:
+        """The strategies that share the run, by name; none where it has one alone."""
+        return ()
+
+    def of_turn(self, name: str) -> SearchOptions:
+        """The options while it is the turn of that strategy, one of those that share the run."""
+        return self
+
     def meta_start(self) -> MetaStart:
         """How the prompt is inferred that `init` = `meta` asks for."""
         return MetaStart(self.pairs)

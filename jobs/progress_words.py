@@ -116,6 +116,15 @@ class Narrator:
     def _first_look(self, e: Mapping[str, Any]) -> list[str]:
         return first_look_lines(e)
 
+    def _turn(self, e: Mapping[str, Any]) -> list[str]:
+        self.trying = f"iteration {e['iteration']} · {e['strategy']}"
+        return []
+
+    def _turn_over(self, e: Mapping[str, Any]) -> list[str]:
+        ended = f", and knew no further: {e['ended']}" if e["ended"] else ""
+        calls = counted(e["calls"], "target call")
+        return [f"iteration {e['iteration']} · the turn of {e['strategy']}: {e['gain']:+.3f} for {calls}{ended}"]
+
     def _code(self, e: Mapping[str, Any]) -> list[str]:
         self.trying = f"iteration {e['iteration']} · code over the records: {one_line(e['purpose'], 40)}"
         return self.diagnosis.code(e)

@@ -35,10 +35,9 @@ def check_sandbox(settings: RunSettings) -> None:
 
 def sandbox_host(settings: RunSettings) -> str | None:
     """The service that the run's analysis code, and with it the records, would be sent to; None where they stay."""
-    from ..graphs.registry import entry
     from ..sandbox.choose import e2b_key_is_set
 
-    if not entry(settings.strategy).runs_code:
+    if not settings.runs_code:
         return None
     own = settings.sandbox == "auto" and settings.agent is not None and e2b_key_is_set()
     return "e2b.dev" if settings.sandbox == "e2b" or own else None
@@ -46,9 +45,7 @@ def sandbox_host(settings: RunSettings) -> str | None:
 
 def unsafe_line(settings: RunSettings) -> str:
     """The loud line for a run whose analysis code is not isolated; empty for any other."""
-    from ..graphs.registry import entry
-
-    if settings.sandbox != "unsafe" or not entry(settings.strategy).runs_code:
+    if settings.sandbox != "unsafe" or not settings.runs_code:
         return ""
     author = f"code that {settings.agent} writes" if settings.agent else "analysis code"
     return (

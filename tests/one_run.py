@@ -38,10 +38,10 @@ def run_one(strategy: str, url: str, **more: Any) -> Result:
     return optimize(TASK, strategy=strategy, budget=BUDGET, run="one", **models, **more)
 
 
-def run_in_home(home: str, strategy: str, url: str) -> None:
+def run_in_home(home: str, strategy: str, url: str, more: dict[str, Any] | None = None) -> None:
     """The same, for a process that has nothing else to do."""
     os.environ["SAGE_HOME"] = home
-    run_one(strategy, url)
+    run_one(strategy, url, **(more or {}))
 
 
 def left(home: Path) -> dict[str, Any]:
@@ -58,6 +58,7 @@ async def _left(home: Path) -> dict[str, Any]:
             "result": result.model_dump(exclude={"run_id", "spend", "target"}) | {"calls": calls},
             "prompts": [(p.id, p.iteration, p.origin) for p in (await store.prompts(run.id)).values()],
             "decisions": [replace(d, run_id="") for d in await store.decisions(run.id)],
+            "turns": [replace(t, run_id="") for t in await store.turns(run.id)],
             "hypotheses": [replace(h, run_id="") for h in await store.hypotheses(run.id)],
             "records": [replace(r, run_id="", key="") for r in await store.records(run.id)],
         }

@@ -25,6 +25,7 @@ from .rows import (
     ScheduleRow,
     StoredPrompt,
     TestUse,
+    Turn,
 )
 
 R = TypeVar("R")
@@ -36,6 +37,7 @@ TABLES: dict[type[Any], sa.Table] = {
     StoredPrompt: tables.prompts,
     Record: tables.records,
     Decision: tables.decisions,
+    Turn: tables.turns,
     Hypothesis: tables.hypotheses,
     CodeRun: tables.code_runs,
     Round: tables.rounds,

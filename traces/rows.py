@@ -138,6 +138,24 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a strategy in a run that several share.
+
+    It begins with `iteration`, was chosen in `step` with probability `chance` while `champion_id` led, and lasts until
+    the next turn is chosen. `ended` says what the strategy met that ended it; empty where it just was over.
+    """
+
+    run_id: str
+    index: int
+    strategy: str
+    iteration: int
+    step: int
+    champion_id: str
+    chance: float
+    ended: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Hypothesis:
     """What a diagnosis supposes to be a cause of failures, and what came of it.
 
@@ -261,5 +279,5 @@ class ScheduleRow:
     last_outcome: str = ""
 
 
-Row = Answer | Call | StoredPrompt | Record | Decision | Hypothesis | CodeRun | Round | Action
+Row = Answer | Call | StoredPrompt | Record | Decision | Turn | Hypothesis | CodeRun | Round | Action
 """What `RunStore.add` takes."""

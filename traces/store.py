@@ -36,6 +36,7 @@ from .rows import (
     Spending,
     StoredPrompt,
     TestUse,
+    Turn,
 )
 from .writer import BatchWriter
 
@@ -236,6 +237,10 @@ class RunStore:
     async def decisions(self, run_id: str) -> list[Decision]:
         """A run's decisions in the order they were taken."""
         return await self._by_iteration(Decision, run_id)
+
+    async def turns(self, run_id: str) -> list[Turn]:
+        """Whose turn it was, in order, where several strategies shared the run."""
+        return await self._by_iteration(Turn, run_id)
 
     async def hypotheses(self, run_id: str) -> list[Hypothesis]:
         """A run's hypotheses, by iteration."""

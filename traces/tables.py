@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration, and so the version of a store that this code reads and writes."""
 
 metadata = sa.MetaData()
@@ -126,6 +126,19 @@ decisions = sa.Table(
     sa.Column("verdict", sa.Text),
     sa.Column("reason", sa.Text),
     sa.Column("stats", Json),
+)
+
+turns = sa.Table(
+    "turns",
+    metadata,
+    _packed("run_id", key=True),
+    _key("index", sa.Integer),
+    sa.Column("strategy", sa.Text),
+    sa.Column("iteration", sa.Integer),
+    sa.Column("step", sa.Integer),
+    _packed("champion_id"),
+    sa.Column("chance", sa.Double),
+    sa.Column("ended", sa.Text),
 )
 
 hypotheses = sa.Table(

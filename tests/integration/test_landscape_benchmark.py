@@ -54,6 +54,8 @@ def test_a_run_is_judged_and_its_last_line_is_json(tmp_path: Path) -> None:
         (("--strategies", "random", "--tools", "../no/such/folder"), "no/such/folder"),
         (("--strategies", "randon"), "Did you mean 'random'?"),
         (("--strategies", "random:no-code"), "random:no-code"),
+        (("--strategies", "random[candidates=0]"), "option 'candidates'"),
+        (("--strategies", "auto[sage.edit=2]"), "option 'sage.edit' of strategy auto: there is no such option"),
         (("--strategies", "random", "--budgets", "300", "600", "--agent-calls", "10"), "--agent-calls"),
         (("--strategies", "random", "--seeds", "one"), "--seeds"),
     ],
@@ -65,3 +67,27 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments: tuple[str, ...], nam
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
     assert named in done.stderr
+
+
+def test_rows_are_held_against_one_seed_by_seed(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    gains = {"auto": (0.5, 0.3, 0.4), "a": (0.2, 0.4, 0.3), "b": (0.5, 0.1, 0.2)}
+    lines = [
+        {"optimizer": name, "budget": 1500, "task_seed": seed, "normalised_gain": gain}
+        for name, row in gains.items()
+        for seed, gain in enumerate(row)
+    ]
+    # A row that was measured again counts as it was last.
+    lines.insert(0, {"optimizer": "a", "budget": 1500, "task_seed": 0, "normalised_gain": 9.0})
+    rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = benchmark("paired", str(rows), "--against", "auto", "--hindsight", "a", "b")
+    assert done.returncode == 0, done.stderr
+    found = {line.split("  ")[0]: line.split() for line in done.stdout.splitlines()[2:]}
+    assert found["best in hindsight"][3:] == ["0.400", "(0.058)", "0.000", "(0.058)", "1", "3"]
+    assert found["auto"][1:] == ["0.400", "(0.058)"]
+    assert found["a"][1:] == ["0.300", "(0.058)", "0.100", "(0.115)", "2", "3"]
+    assert found["b"][3:] == ["0.133", "(0.067)", "2", "3"]
+    assert list(found)[-1] == "b"
+    wrong = benchmark("paired", str(rows), "--against", "c")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "there is no row 'c'" in wrong.stderr

@@ -4,7 +4,7 @@ How `tests/data/stores/NNNN.sqlite` were made: the last commit at that schema ve
 `optimize` on a task of 30 examples (that of `task` below) against the scripted server, once to its end (`done`) and
 once killed after 45 requests (`cut`); a hypothesis and a schedule were put in by SQL, most rows of `done`
 were taken out, and the file was packed (`page_size` 512, VACUUM). To add one for a new version, do the same. `0005`
-and `0006`, which differ by an index and by tables that `optimize` leaves empty, were made from `0004` by opening it.
+to `0007`, which differ by an index and by tables that were of no use before, were made by opening the one before.
 """
 
 from __future__ import annotations
