@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.stats import binom
@@ -13,8 +15,8 @@ from sage_spo.seeding import generator
 from sage_spo.tests.fakes.fields import Field, make_field
 
 
-def looked_at(field: Field, **more: int) -> Landscape:
-    return analyse(field.scores, field.vectors, field.generations, **{"bootstraps": 20, **more})
+def looked_at(field: Field, bootstraps: int = 20, seed: int = 0) -> Landscape:
+    return analyse(field.scores, field.vectors, field.generations, bootstraps=bootstraps, seed=seed)
 
 
 def test_equally_good_prompts_have_a_semivariance_of_nothing_and_noise_alone_would_have_some() -> None:
@@ -90,7 +92,7 @@ def test_a_flat_or_falling_semivariogram_is_a_nugget_and_a_negative_one_nothing(
     assert fit(distance, np.full(8, -0.001), pairs) is None
 
 
-def _alarms(count: int, prompts: int, **field: float) -> tuple[int, int]:
+def _alarms(count: int, prompts: int, **field: Any) -> tuple[int, int]:
     """How often the test finds structure, and how often the textbook's would, at 5 %."""
     found = textbook = 0
     for i in range(count):

@@ -382,7 +382,7 @@ def of(analyses: Any, table: pd.DataFrame) -> dict[str, list[str | None]]:
     found: dict[str, list[str | None]] = {}
 
     def emit(name: str, rows: list[Any], note: str) -> None:
-        found[name] = sorted(str(row.get("predicate")) for row in rows)
+        found[name] = [*sorted(str(row.get("predicate")) for row in rows)]
 
     analyses(table, emit, LABELS)
     return found
