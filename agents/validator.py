@@ -126,7 +126,7 @@ class Validator:
     ) -> Outcome:
         """Measure the candidates against the champion. `index` counts the run's candidates before these.
 
-        With a `track`, examples of the `split` to race on in this order, candidates race at once, without being screened.
+        With a `track`, examples of the `split` to race on in this order, candidates race at once, without a screen.
         """
         verdicts: dict[str, Verdict] = {}
         panel = () if track or not self.rules.screen else self.panels.panel(iteration)

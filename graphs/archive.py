@@ -43,8 +43,9 @@ class Archive:
 
     @classmethod
     def of(cls, session: Session, iteration: int, own: bool = True) -> Archive:
-        """The archive as it stands in this iteration, its own hypotheses included (unless `own` is false: while they are
-        made there must be none, also where a crashed execution of the step has left some), but not what they came to.
+        """The archive as it stands in this iteration, its own hypotheses included, but not what they came to.
+
+        Without its `own`: while they are made, what a crashed execution of the step has left of them must not count.
         """
         said: list[tuple[str, str]] = []
         evidence: list[tuple[str, float]] = []
