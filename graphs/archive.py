@@ -12,7 +12,7 @@ from ..agents.meaning import said_before, same_meaning
 from ..agents.operators import new_sentences, sentences
 from ..evaluation.usefulness import REFUTED, REJECTED, TRUSTED, named, useful_share
 from ..tasks.prompt import Prompt
-from ..traces.rows import Hypothesis
+from ..traces.rows import LEFT_OUT, Hypothesis
 from .session import Session
 
 CARRIED = 12
@@ -22,7 +22,6 @@ EARLIER = "an earlier diagnosis"
 REJECTIONS = ("not better", "breaks too much", "screened out")
 """Outcomes that speak against all that a candidate tried."""
 
-LEFT_OUT = "sentences left out"
 LEFT_OUT_FROM = 10_000
 """The hypotheses of an iteration that are sentences of the champion are numbered from here."""
 
