@@ -12,7 +12,7 @@ from ..agents.meaning import said_before, same_meaning
 from ..agents.operators import new_sentences, sentences
 from ..evaluation.usefulness import REFUTED, REJECTED, TRUSTED, named, useful_share
 from ..tasks.prompt import Prompt
-from ..traces.rows import Hypothesis
+from ..traces.rows import LEFT_OUT, Hypothesis
 from .session import Session
 
 CARRIED = 12
@@ -22,7 +22,6 @@ EARLIER = "an earlier diagnosis"
 REJECTIONS = ("not better", "breaks too much", "screened out")
 """Outcomes that speak against all that a candidate tried."""
 
-LEFT_OUT = "sentences left out"
 LEFT_OUT_FROM = 10_000
 """The hypotheses of an iteration that are sentences of the champion are numbered from here."""
 
@@ -45,7 +44,7 @@ class Archive:
     def of(cls, session: Session, iteration: int, own: bool = True) -> Archive:
         """The archive as it stands in this iteration, its own hypotheses included, but not what they came to.
 
-        While these are made `own` is false: there must be none, also where a crashed execution of the step left some.
+        Without its `own`: while they are made, what a crashed execution of the step has left of them must not count.
         """
         said: list[tuple[str, str]] = []
         evidence: list[tuple[str, float]] = []

@@ -20,8 +20,8 @@ from ..evaluation.hypotheses import Support, coin, difference_in_differences
 from ..seeding import shuffled
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
-from ..traces.rows import CodeRun, Hypothesis
-from .archive import LEFT_OUT, Archive
+from ..traces.rows import LEFT_OUT, CodeRun, Hypothesis
+from .archive import Archive
 from .search import REFUTED
 from .session import Session
 from .state import RunState

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from ..traces.result import Result
-from ..traces.rows import CodeRun, Decision, Hypothesis, StoredPrompt
+from ..traces.rows import LEFT_OUT, CodeRun, Decision, Hypothesis, StoredPrompt
 from .claim_words import STANDARD, claim_words, often_words
 from .output import counted, one_line
 
@@ -113,7 +113,7 @@ def chapters(
     prompts: Mapping[str, StoredPrompt],
 ) -> list[Chapter]:
     """The iterations that supposed something, in order."""
-    found, hypotheses = [], with_shared_edits(hypotheses)
+    found, hypotheses = [], with_shared_edits([h for h in hypotheses if h.source != LEFT_OUT])
     for iteration in sorted({h.iteration for h in hypotheses}):
         own = [h for h in hypotheses if h.iteration == iteration]
         ran = [r for r in runs if r.iteration == iteration]

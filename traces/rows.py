@@ -184,6 +184,10 @@ class Hypothesis:
     shown: tuple[str, ...] = ()
 
 
+LEFT_OUT = "sentences left out"
+"""The source of hypotheses that are no cause of failures: each says of a sentence of the prompt that it is missed."""
+
+
 @dataclass(frozen=True, slots=True)
 class CodeRun:
     """Analysis code that was run in the sandbox for one iteration, and what it gave.

@@ -22,12 +22,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sage_spo.agents.diagnostician import CLOSELY
 from sage_spo.jobs.api import optimize, resume
 from sage_spo.settings import settings as installation
 from sage_spo.tests.fakes.agent import Said, ScriptedAgent, edit, form_of, hypothesis, text_of
 from sage_spo.tests.fakes.causes import FIX, PHONE, SEED_PROMPT, answering, failing_for, tickets, written
 from sage_spo.tests.fakes.server import FakeServer
 from sage_spo.tests.fakes.story import SIZES, Story, own_home, played
+from sage_spo.traces.rows import Hypothesis
 from sage_spo.traces.store import RunStore
 
 PREDICATE = 'records["channel"].eq("phone")'
@@ -178,21 +180,23 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Story:
     """Everything bad that a diagnostician may do in one run, beside the true cause."""
     codes = [{"code": code} for code, _ in BAD_CODE.values()]
     supposed = [made for made, _ in BAD_HYPOTHESES.values()]
-    scripts: list[list[Any]] = [
-        *([*codes[i::SOUND], {"hypotheses": [*supposed[i::SOUND], GOOD]}] for i in range(SOUND)),
-        *([reply] for reply in BAD_REPLIES),
-    ]
-    taken: dict[str, list[Any]] = {}
+    replies = [[reply] for reply in BAD_REPLIES]
+    sound = [[*codes[i::SOUND], {"hypotheses": [*supposed[i::SOUND], GOOD]}] for i in range(SOUND)]
+    # Every other diagnostician looks closely at a few failures, and is asked for less than the sound ones have to say.
+    scripts = {"closely": list(replies), "all": [*sound, *replies]}
+    taken: dict[tuple[str, ...], list[Any]] = {}
 
     def diagnosis(text: str) -> Any:
         # Each diagnostician is shown failures of its own, the same in all of its requests.
-        shown = "".join(re.findall(r"^input: .*$", text.partition("\nFailures (")[2], re.MULTILINE))
-        script = taken.setdefault(shown, list(scripts[len(taken) % len(scripts)]))
+        shown = tuple(re.findall(r"^input: .*$", text.partition("\nFailures (")[2], re.MULTILINE))
+        if shown not in taken:
+            taken[shown] = scripts["closely" if len(shown) <= CLOSELY else "all"].pop(0)
+        script = taken[shown]
         return script.pop(0) if len(script) > 1 else script[0]
 
     says: dict[str, Said] = {"Diagnosis": diagnosis, "Proposal": edit(FIX)}
     with own_home(tmp_path_factory, cpu=1, wall=12.0):
-        return played(says, options={"opinions": len(scripts), "max_rounds": 4})
+        return played(says, options={"opinions": 2 * len(BAD_REPLIES), "max_rounds": 4})
 
 
 @pytest.mark.parametrize("case", BAD_CODE)
@@ -269,44 +273,58 @@ FIRST = "Sort the ticket into billing, refund or other."
 CAME, LOCKED = "It came by {channel}.", "Never guess."
 COPIED = tickets(SIZES).search[0].input
 
+PRO, FREE = (f'{PREDICATE} & records["plan"].eq("{plan}")' for plan in ("pro", "free"))
+
 BAD_EDITS: Mapping[str, tuple[str, dict[str, Any], str]] = {
-    "the parent unchanged": ("Quartz.", edit(FIRST, FIRST, "replace"), "changes nothing"),
-    "drops a placeholder": ("Maple.", edit("It came somehow.", CAME, "replace"), ""),
-    "drops a locked text": ("Lantern.", edit("", LOCKED, "remove"), ""),
-    "drops a label": ("Copper.", edit("Sort the ticket into billing or refund.", FIRST, "replace"), ""),
-    "copies a ticket": ("Harbour.", edit(f"For example: {COPIED}"), "copies a search example"),
-    "a whole novel": ("Velvet.", edit("word " * 2000), "longer than"),
-    "removes what is not there": ("Thunder.", edit("", "It was never there.", "remove"), "not there"),
-    "no edit": ("Silence.", {"edits": []}, "nothing was proposed"),
+    "the parent unchanged": (PREDICATE, edit(FIRST, FIRST, "replace"), "changes nothing"),
+    "drops a placeholder": (PREDICATE, edit("It came somehow.", CAME, "replace"), ""),
+    "drops a locked text": (PREDICATE, edit("", LOCKED, "remove"), ""),
+    "drops a label": (PREDICATE, edit("Sort the ticket into billing or refund.", FIRST, "replace"), ""),
+    "copies a ticket": (PRO, edit(f"For example: {COPIED}"), "copies a search example"),
+    "a whole novel": (PRO, edit("word " * 2000), "longer than"),
+    "removes what is not there": (PRO, edit("", "It was never there.", "remove"), "not there"),
 }
-"""The fix by which the direction is known, what is proposed against it, and why that is dropped ("": repaired)."""
+"""The predicate of the direction, what is proposed against it, and why that is dropped ("": it may be repaired)."""
 
 
 @pytest.fixture(scope="module")
 def edits(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    """Every bad edit against a direction of its own, beside the good one."""
-    by_fix = {fix: proposal for fix, proposal, _ in BAD_EDITS.values()}
+    """Every bad edit beside the good one, against three directions that say what fails and not what to do about it."""
 
     def proposal(text: str) -> dict[str, Any]:
-        return next((made for fix, made in by_fix.items() if f"suggested fix: {fix}" in text), edit(FIX))
+        direction = text.partition("Direction:")[2]
+        about = next((p for p in (FREE, PRO, PREDICATE) if p in direction), None)
+        bad = [one for at, made, _ in BAD_EDITS.values() if at == about for one in made["edits"]]
+        return {"cause": "as counted", "edits": [*bad, *edit(FIX)["edits"]] if bad else []}
 
-    fixes = [hypothesis(PREDICATE, fix, f"About: {fix}") for fix in by_fix]
-    says: dict[str, Said] = {"Diagnosis": {"hypotheses": [*fixes, GOOD]}, "Proposal": proposal}
+    supposed = [hypothesis(predicate, "", f"About: {predicate}") for predicate in (PRO, FREE)]
+    says: dict[str, Said] = {"Diagnosis": {"hypotheses": supposed}, "Proposal": proposal}
     task = tickets(SIZES, seed_prompt=f"{FIRST}\n{CAME}\n{LOCKED}", locked=(LOCKED,))
     with own_home(tmp_path_factory):
-        return played(says, task, options={"hypotheses": 16})
+        return played(says, task, options={"edits": 5})
+
+
+def about(story: Story, predicate: str) -> Hypothesis:
+    """The direction that is about this."""
+    [found] = [h for h in story.hypotheses if h.status == "direction" and h.predicate == predicate]
+    return found
 
 
 @pytest.mark.parametrize("case", BAD_EDITS)
 def test_a_bad_edit_is_repaired_or_dropped_with_the_reason(edits: Story, case: str):
-    fix, _, reason = BAD_EDITS[case]
-    kept = edits.of(fix)
-    assert kept.status == "direction"
+    predicate, made, reason = BAD_EDITS[case]
+    [one] = made["edits"]
+    text = one["text"] or one["old"]
+    kept = [e for e in about(edits, predicate).edits if (e["text"] or e["old"]) == text]
+    dropped = [e["reason"] for e in edits.event("edit_dropped") if e["edit"][:100] == text[:100]]
+    assert len(kept) + len(dropped) == 1
     if reason:
-        assert reason in kept.reason
-        assert not kept.edits
-    else:
-        assert kept.edits or kept.reason
+        assert reason in dropped[0]
+
+
+def test_a_direction_against_which_nothing_is_proposed_costs_nothing_else(edits: Story):
+    assert "nothing was proposed" in about(edits, FREE).reason
+    assert not about(edits, FREE).edits
 
 
 def test_beside_bad_edits_the_good_one_is_taken_and_nothing_is_lost(edits: Story):

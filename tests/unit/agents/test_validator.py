@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sage_spo.agents.operators import demo_of
-from sage_spo.agents.validator import ValidationRules, Validator
+from sage_spo.agents.validator import ValidationRules, Validator, bold
 from sage_spo.evaluation.budget import Budget
 from sage_spo.evaluation.evaluator import Evaluator, Job
 from sage_spo.evaluation.ledger import Ledger
@@ -18,7 +18,7 @@ from sage_spo.evaluation.panels import Panels
 from sage_spo.models.retry import RetryPolicy
 from sage_spo.seeding import digest
 from sage_spo.tasks.example import Example
-from sage_spo.tasks.prompt import Message
+from sage_spo.tasks.prompt import Message, Prompt
 from sage_spo.tasks.targets import make_target
 from sage_spo.tests.fakes.landscape import answer, make_task
 from sage_spo.traces.store import RunStore
@@ -173,3 +173,43 @@ async def test_a_candidate_most_of_whose_answers_are_missing_is_not_accepted_on_
     assert [v.outcome for v in outcome.verdicts] == ["inconclusive"]
     assert "are missing" in outcome.verdicts[0].reason
     assert outcome.champion == SEED
+
+
+LONGER = SAME
+"""As good as the seed prompt, which is shorter."""
+
+
+@pytest.mark.parametrize(
+    ("champion", "candidate", "shorter", "accepted"),
+    [
+        (LONGER, SEED, 0.35, True),
+        (LONGER, SEED, None, False),  # without the rule it has to be better
+        (SEED, LONGER, 0.35, False),  # a longer one too
+        (LONGER, SEED, 0.6, False),
+        (BETTER, SEED, 0.35, False),  # it is worse
+    ],
+)
+async def test_a_shorter_prompt_need_not_be_better_where_the_rules_say_so(
+    store: RunStore, champion: Prompt, candidate: Prompt, shorter: float | None, accepted: bool
+):
+    judge = validator(store, shorter=shorter, screen=False, drop_below=0.1, max_race=48)
+    [verdict] = (await judge.validate(champion, [candidate])).verdicts
+    assert verdict.accepted is accepted
+    assert verdict.outcome == ("accepted" if accepted else "not better")
+
+
+def test_one_whose_edits_were_tried_one_by_one_may_be_shorter_and_about_as_good():
+    rules = ValidationRules()
+    assert rules.shorter is None
+    assert bold(rules).shorter is not None
+    assert bold(rules).shorter < bold(rules).confidence < rules.confidence
+    significant = ValidationRules(accept="significant")
+    assert bold(significant) == significant
+
+
+async def test_what_is_raced_on_the_holdout_split_is_kept_as_of_that_split(store: RunStore):
+    judge = validator(store, holdout=0)
+    await judge.validate(SEED, [BETTER], track=TASK.holdout, split="holdout")
+    for prompt in (SEED, BETTER):
+        assert judge.evaluator.records(prompt.id, "holdout")
+        assert judge.evaluator.records(prompt.id, "search") == []

@@ -21,6 +21,9 @@ from sage_spo.tests.fakes.server import FakeServer
 from sage_spo.traces.rows import Decision, StoredPrompt
 from sage_spo.traces.store import RunStore
 
+CUT_AT = 400
+"""Requests after which a run is cut off, of some thousand."""
+
 START = "Name the colour of {labels}. Look at the words. Be careful."
 
 
@@ -165,13 +168,19 @@ async def test_cancelled_in_the_middle_it_resumes_to_the_same_result(preset: str
     undisturbed = await aoptimize(make_task(), target=answer, **given)
     task = make_task()
 
+    asked, halfway = 0, asyncio.Event()
+
     async def slow(messages: list[dict[str, str]], example) -> str:
+        nonlocal asked
+        asked += 1
+        if asked == CUT_AT:
+            halfway.set()
         await asyncio.sleep(0.002)
         return answer(messages, example)
 
     slow.__name__ = "answer"
     running = asyncio.create_task(aoptimize(task, target=slow, run="cut", **given))
-    await asyncio.sleep(1.0)
+    await asyncio.wait_for(halfway.wait(), 60)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

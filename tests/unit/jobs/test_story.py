@@ -14,7 +14,7 @@ from sage_spo.jobs.story import belief_words, chapters, effect_words, found_line
 from sage_spo.jobs.story_page import CODE_LINES, PRINTED_LINES, story_page
 from sage_spo.settings import settings as installation
 from sage_spo.tests.unit.jobs.test_result_screen import result, shown
-from sage_spo.traces.rows import CodeRun, Decision, Hypothesis, Run, StoredPrompt
+from sage_spo.traces.rows import LEFT_OUT, CodeRun, Decision, Hypothesis, Run, StoredPrompt
 from sage_spo.traces.store import RunStore
 
 RUN = "2a65bc2d-0000-4000-8000-000000000000"
@@ -225,3 +225,13 @@ def test_show_tells_the_story_and_gives_all_of_it_as_json(capsys: pytest.Capture
     assert h["edits"] == [edit("Answer with one word.")]
     assert run["code"] == "emit('x', 1)"
     assert run["findings"][0]["id"] == "F13"
+
+
+def test_a_sentence_that_was_left_out_is_no_cause_that_is_told():
+    alone = told(hypothesis())
+    rows = [
+        hypothesis(10_000, source=LEFT_OUT, status="dropped", reason="left out, 0 of 4 fail again", edits=()),
+        hypothesis(10_001, source=LEFT_OUT, status="spare", edits=()),
+    ]
+    assert told(hypothesis(), *rows) == alone
+    assert "other hypotheses" not in told(hypothesis(), *rows, everything=True)
