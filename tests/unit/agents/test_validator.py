@@ -202,7 +202,7 @@ def test_one_whose_edits_were_tried_one_by_one_may_be_shorter_and_about_as_good(
     rules = ValidationRules()
     assert rules.shorter is None
     assert bold(rules).shorter is not None
-    assert bold(rules).shorter < bold(rules).confidence < rules.confidence
+    assert (bold(rules).shorter or 1.0) < bold(rules).confidence < rules.confidence
     significant = ValidationRules(accept="significant")
     assert bold(significant) == significant
 
