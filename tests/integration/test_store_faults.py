@@ -70,7 +70,7 @@ def mounted(script: str, folder: Path, home: Path, server: FakeServer, **more: s
         pytest.skip(f"nothing can be mounted here: {done.stderr}")
 
 
-@pytest.mark.parametrize("size", ["300k", "600k"])
+@pytest.mark.parametrize("size", ["400k", "600k"])
 def test_a_disk_that_fills_stops_the_run_with_one_line_and_with_room_it_goes_on(
     server: FakeServer,
     tmp_path: Path,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from sage_spo.agents import attribution
 from sage_spo.agents.attribution import ABOUT, PUT_BACK, RIVALS_OUT, Share, Trial, attribute
 from sage_spo.agents.edits import Edit, edited
 from sage_spo.errors import BudgetExceeded
@@ -170,6 +171,22 @@ async def test_of_rivals_with_the_same_effect_the_one_that_is_more_likely_of_use
         assert earned(await shares(paid, given, phone(("pples",)))) == {AGAIN}
 
 
+@pytest.fixture
+def many_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where there are too many failures to measure the bundle on all of them."""
+    monkeypatch.setattr(attribution, "FEW", 0)
+
+
+async def test_where_there_are_few_failures_the_bundle_is_measured_on_all_of_them(paid: Paid):
+    evaluator = await seed_measured(paid, phone(("apples",)))
+    given = trials(HELPS, IDLE)
+    await attributed(evaluator, given)
+    failed = {r.example_id for r in evaluator.records(SEED.id) if r.score == 0}
+    assert ABOUT < len(failed & about("phone")) <= attribution.FEW
+    assert {r.example_id for r in evaluator.records(built([t.edit for t in given]).id)} == failed & about("phone")
+
+
+@pytest.mark.usefixtures("many_failures")
 async def test_rivals_are_left_out_together_and_put_back_alone_on_few_examples(paid: Paid):
     given = trials(REFUND, AGAIN)
     evaluator = await seed_measured(paid, phone(("pples",)))
@@ -222,6 +239,7 @@ async def test_what_is_known_before_decides_where_little_can_be_measured(paid: P
 # -- where little is left to measure -------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("many_failures")
 async def test_what_mends_nothing_is_said_so(paid: Paid):
     found = await shares(paid, trials(IDLE, "Smile."), phone(("apples",)))
     assert earned(found) == set()
@@ -240,6 +258,7 @@ async def test_an_edit_about_hardly_any_failure_is_judged_by_the_answer_that_it_
     assert earned(found) == {named_answer}
 
 
+@pytest.mark.usefixtures("many_failures")
 async def test_what_its_writer_saw_is_measured_last(paid: Paid):
     ids = sorted(about("phone"))
     unseen = frozenset(ids[-ABOUT:])
