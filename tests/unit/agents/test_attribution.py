@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from sage_spo.agents import attribution
-from sage_spo.agents.attribution import ABOUT, PUT_BACK, RIVALS_OUT, Share, Trial, attribute
+from sage_spo.agents.attribution import ABOUT, FEW, PUT_BACK, RIVALS_OUT, Share, Trial, attribute
 from sage_spo.agents.edits import Edit, edited
 from sage_spo.errors import BudgetExceeded
 from sage_spo.evaluation.budget import Budget
@@ -31,6 +30,12 @@ MAIL = Cause({"channel": "mail"}, (("pears",),))
 
 def phone(*mended_by: tuple[str, ...]) -> Cause:
     return Cause({"channel": "phone"}, mended_by)
+
+
+def everything(phrase: str) -> Cause:
+    """All tickets, more than are few."""
+    assert len(TASK.search) > FEW
+    return Cause({}, ((phrase,),))
 
 
 def about(channel: str) -> frozenset[str]:
@@ -171,25 +176,9 @@ async def test_of_rivals_with_the_same_effect_the_one_that_is_more_likely_of_use
         assert earned(await shares(paid, given, phone(("pples",)))) == {AGAIN}
 
 
-@pytest.fixture
-def many_failures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where there are too many failures to measure the bundle on all of them."""
-    monkeypatch.setattr(attribution, "FEW", 0)
-
-
-async def test_where_there_are_few_failures_the_bundle_is_measured_on_all_of_them(paid: Paid):
-    evaluator = await seed_measured(paid, phone(("apples",)))
-    given = trials(HELPS, IDLE)
-    await attributed(evaluator, given)
-    failed = {r.example_id for r in evaluator.records(SEED.id) if r.score == 0}
-    assert ABOUT < len(failed & about("phone")) <= attribution.FEW
-    assert {r.example_id for r in evaluator.records(built([t.edit for t in given]).id)} == failed & about("phone")
-
-
-@pytest.mark.usefixtures("many_failures")
 async def test_rivals_are_left_out_together_and_put_back_alone_on_few_examples(paid: Paid):
     given = trials(REFUND, AGAIN)
-    evaluator = await seed_measured(paid, phone(("pples",)))
+    evaluator = await seed_measured(paid, everything("pples"))
     before = evaluator.calls.ledger.spent("target_calls")
     await attributed(evaluator, given)
     alone = [{r.example_id for r in evaluator.records(built([t.edit]).id)} for t in given]
@@ -239,13 +228,12 @@ async def test_what_is_known_before_decides_where_little_can_be_measured(paid: P
 # -- where little is left to measure -------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("many_failures")
 async def test_what_mends_nothing_is_said_so(paid: Paid):
     found = await shares(paid, trials(IDLE, "Smile."), phone(("apples",)))
     assert earned(found) == set()
     assert all("fixed none of" in share.words for share in found.values())
     assert all(share.evidence == pytest.approx(share.failing * STAYS_WRONG) for share in found.values())
-    assert all(share.failing == ABOUT for share in found.values())
+    assert all(share.failing == len(about("phone")) for share in found.values())
 
 
 async def test_an_edit_about_hardly_any_failure_is_judged_by_the_answer_that_it_names(paid: Paid):
@@ -258,15 +246,21 @@ async def test_an_edit_about_hardly_any_failure_is_judged_by_the_answer_that_it_
     assert earned(found) == {named_answer}
 
 
-@pytest.mark.usefixtures("many_failures")
 async def test_what_its_writer_saw_is_measured_last(paid: Paid):
     ids = sorted(about("phone"))
     unseen = frozenset(ids[-ABOUT:])
     given = [Trial((0, 0), Edit(text=HELPS), about("phone"), about("phone") - unseen), *trials(IDLE, matched=unseen)]
-    evaluator = await seed_measured(paid, phone(("apples",)))
+    evaluator = await seed_measured(paid, everything("apples"))
     await attributed(evaluator, given)
     together = built([t.edit for t in given])
     assert {r.example_id for r in evaluator.records(together.id)} == unseen
+
+
+async def test_where_there_are_few_failures_the_bundle_is_measured_on_all_that_it_is_about(paid: Paid):
+    evaluator = await seed_measured(paid, phone(("apples",)))
+    await attributed(evaluator, trials(HELPS))
+    assert len(about("phone")) <= FEW
+    assert {r.example_id for r in evaluator.records(built([Edit(text=HELPS)]).id)} == about("phone")
 
 
 async def test_where_it_cannot_be_paid_that_is_raised(paid: Paid):
