@@ -65,8 +65,9 @@ class PaidEmbeddings:
         return np.concatenate(parts)
 
     def forget(self, purpose: str, round: int) -> None:
-        """Remove what was kept of a round that will not be asked for again."""
+        """Remove what was kept of a round that is done with; where a run begins anew, it is asked again."""
         for path in self.folder.glob(f"embeddings-{purpose}-{round}-*.npy"):
+            _gone(path).write_text(str(_times_gone(path) + 1), encoding="ascii")
             path.unlink(missing_ok=True)
 
     def _path(self, purpose: str, round: int, chunk: int) -> Path:
@@ -81,7 +82,7 @@ class PaidEmbeddings:
             return Output(f"in {path.name}", Usage(None, 0))
 
         return PaidRequest(
-            key=digest(self.calls.run_id, "embed", path.name),
+            key=digest(self.calls.run_id, "embed", path.name, *[n for n in [_times_gone(path)] if n]),
             send=send,
             max_input_tokens=sum(len(text.encode()) + 8 for text in texts),
             max_output_tokens=0,
@@ -95,3 +96,15 @@ def saved(path: Path, table: NDArray[np.float32]) -> None:
     with beside.open("wb") as file:
         np.save(file, table)
     beside.replace(path)
+
+
+def _gone(path: Path) -> Path:
+    """The file that says how often another one was removed."""
+    return path.with_suffix(".gone")
+
+
+def _times_gone(path: Path) -> int:
+    try:
+        return int(_gone(path).read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):
+        return 0
