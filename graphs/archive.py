@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..agents.attribution import Share, Trial
 from ..agents.diagnostician import Draft
@@ -13,15 +14,13 @@ from ..agents.operators import new_sentences, sentences
 from ..evaluation.usefulness import REFUTED, REJECTED, TRUSTED, named, useful_share
 from ..tasks.prompt import Prompt
 from ..traces.rows import LEFT_OUT, Hypothesis
+from .search import REFUTED as REJECTED_OUTCOMES
 from .session import Session
 
 CARRIED = 12
 """So many of what earlier iterations supposed, and nobody named again, are supposed once more."""
 
 EARLIER = "an earlier diagnosis"
-REJECTIONS = ("not better", "breaks too much", "screened out")
-"""Outcomes that speak against all that a candidate tried."""
-
 LEFT_OUT_FROM = 10_000
 """The hypotheses of an iteration that are sentences of the champion are numbered from here."""
 
@@ -54,7 +53,7 @@ class Archive:
             texts = [str(e["text"]) for e in h.edits if e["operation"] != "candidate"]
             said += [(f"{h.iteration}.direction {h.index}", text) for text in texts if text and text != h.fix]
             if h.iteration < iteration:
-                if h.support.get("outcome") in REJECTIONS:
+                if h.support.get("outcome") in REJECTED_OUTCOMES:
                     evidence += [(text, REJECTED) for text in texts]
                 measured = h.support.get("evidence", ())
                 evidence += [(text, found) for text, found in measured]
@@ -72,7 +71,15 @@ class Archive:
 
     def names(self, text: str) -> frozenset[str]:
         """The requests that named this, in whatever words."""
-        return frozenset(who for who, other in self.said if self._same(text, other))
+        return frozenset(who for other, names in self._by_text.items() if self._same(text, other) for who in names)
+
+    @cached_property
+    def _by_text(self) -> dict[str, list[str]]:
+        """Who named each text: texts come again, and comparing meanings is what takes time here."""
+        found: dict[str, list[str]] = {}
+        for who, text in self.said:
+            found.setdefault(text, []).append(who)
+        return found
 
     def odds(self, text: str, until: int | None = None) -> float:
         """The log odds that the text is of use, by all that was measured of it and by who named it, up to an iteration
