@@ -48,8 +48,9 @@ async def drive_graph(
         graph = build(saver)
         try:
             try:
-                # Nothing is next at the end: a run that is taken up there (see `named_runs`) begins anew.
-                begun = (await graph.aget_state(config)).next
+                # At the end no task is left: a run that is taken up there (see `named_runs`) begins anew. Not `next`:
+                # it leaves out a task whose writes are stored while the checkpoint after it is not.
+                begun = (await graph.aget_state(config)).tasks
             except sqlite3.Error as failure:
                 raise disk_full(failure, path) or StoreError(
                     f"the checkpoints in {path} cannot be used: {failure}. Make the file writable, or move it "

@@ -67,9 +67,9 @@ def test_several_methods_give_a_table_differences_json_and_a_plot(
     assert "decide:expo" in capsys.readouterr().out
 
 
-# Not in the default run: some moments are not resumed yet to the same result (about one try in eight failed).
-@pytest.mark.full
-@pytest.mark.parametrize("kills", [2, pytest.param(25, marks=pytest.mark.timeout(3600))], ids=["few", "many"])
+@pytest.mark.parametrize(
+    "kills", [2, pytest.param(25, marks=[pytest.mark.full, pytest.mark.timeout(3600)])], ids=["few", "many"]
+)
 def test_killed_at_random_moments_it_resumes_to_the_same_result(
     kills: int, capsys: pytest.CaptureFixture[str], home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
