@@ -168,6 +168,9 @@ async def learn(session: DecideSession, state: DecideState) -> Update:
 
 async def publish(session: DecideSession, state: DecideState) -> Update:
     """Write the result into the run store and close the run."""
+    if session.rounds:
+        # Taken up here by another process, the session does not know yet which meta-prompts there are.
+        await _learning(session, max((row.round for row in session.rounds.values() if row.seconds), default=0))
     result = decision_run(session, state["stop"])
     await session.store.update_run(
         session.run.id, status="finished", result=result.model_dump(mode="json"), seconds=session.ledger.seconds

@@ -322,7 +322,7 @@ STORY = {"figure", "curve", "scores", "arms", "entropy", "distance", "meta_promp
 async def test_stopped_in_any_round_it_goes_on_to_the_same_result(environment: str, name: str, home: Path) -> None:
     with FakeServer(ScriptedActor(sloppy=0.1)) as server:
         whole = run_of(await decided(server, environment, name, rounds=4))
-        for stop in (1, 3):
+        for stop in (1, 3, 4):
             control = RunControl()
 
             def listen(event: str, fields: dict[str, Any], stop: int = stop, control: RunControl = control) -> None:
