@@ -31,20 +31,41 @@ UNLIMITED = 200
 COSTS = 6
 """Target calls that trying one edit of a bundle takes, about."""
 
+FEW_EDITS = 6
+"""For fewer edits than the budget can try it is not worth measuring the champion again."""
 
-async def measure_champion(session: Session, champion: Prompt, share: float | None) -> bool:
-    """Measure the champion where its failures are looked for, on a `share` of the budget's target calls (None: on all
-    of the search split); False where the budget ends before."""
-    examples = without_demos(session.panels.everything, champion)
-    limit = session.ledger.budget.target_calls
-    enough = len(examples) if share is None else UNLIMITED if limit is None else max(BLOCK, round(share * limit))
+LEAST = 80
+"""Causes are not looked for on fewer examples."""
+
+
+async def measure_champion(session: Session, champion: Prompt, examples: Sequence[Example]) -> bool:
+    """Measure the champion where its failures are looked for; False where the budget ends before."""
     session.hold_certification(champion)
     try:
-        for start in range(0, min(enough, len(examples)), BLOCK):
-            await session.evaluator.measure(Job(champion, examples[start : min(start + BLOCK, enough)]))
+        for start in range(0, len(examples), BLOCK):
+            await session.evaluator.measure(Job(champion, examples[start : start + BLOCK]))
     except BudgetExceeded:
         return False  # what is known has to do; the validator sees whether a race can still be paid
     return True
+
+
+def looked_for(session: Session, champion: Prompt, share: float | None) -> Sequence[Example]:
+    """Where failures of the champion are looked for: on a `share` of the budget's target calls (None: on all of the
+    search split)."""
+    examples = without_demos(session.panels.everything, champion)
+    limit = session.ledger.budget.target_calls
+    return examples[: None if share is None else UNLIMITED if limit is None else max(BLOCK, round(share * limit))]
+
+
+def affordable(session: Session, champion: Prompt, examples: Sequence[Example]) -> Sequence[Example]:
+    """So many of the examples as the budget has room for beside a few edits that are tried and their race; none where
+    these are too few to find causes in."""
+    known = session.evaluator.scores(champion.id, examples)
+    race = 2 * session.rules.block + min(session.rules.holdout, len(session.task.holdout))
+    new = [place for place, example in enumerate(examples) if example.id not in known]
+    while new and not session.calls.room_for_new("target", len(new) + FEW_EDITS * COSTS + race):
+        examples = examples[: new.pop()]
+    return examples if len(examples) >= LEAST else ()
 
 
 async def shares(

@@ -26,7 +26,7 @@ from ..tasks.prompt import Prompt
 from . import diagnosis
 from .archive import Archive, carried
 from .at_once import at_once
-from .bundles import measure_champion
+from .bundles import affordable, looked_for, measure_champion
 from .sage_candidates import (
     FILL,
     directed,
@@ -37,9 +37,8 @@ from .sage_candidates import (
     judge_shorter,
     scores_labels,
     together,
-    without,
 )
-from .search_loop import after_validate, judge, leader, proposed, settle
+from .search_loop import SPENT, after_validate, judge, leader, proposed, settle
 from .session import Session
 from .state import Context, Graph, RunState, Update
 from .steps import side, step
@@ -75,8 +74,10 @@ class SageOptions(SearchOptions):
 class SageState(RunState):
     """The run's state, with what the four roles pass on to each other: `directions` are the hypotheses, by index, that
     candidates are made against; `tried_alone` says that each edit was left out in turn, and missed; `left_out` is the
-    candidate that only leaves sentences out, if there is one."""
+    candidate that only leaves sentences out, if there is one; in the `last` iteration, where the budget has no room for a
+    diagnosis, there is no other."""
 
+    last: bool
     directions: list[int]
     tried_alone: bool
     left_out: str
@@ -104,7 +105,7 @@ def build() -> Graph:
     builder.add_node("attribution", step(attribution))
     builder.add_node("validator", step(validator))
     builder.add_edge(START, "export")
-    builder.add_edge("export", "diagnostician")
+    builder.add_conditional_edges("export", _after_export, ["diagnostician", "attribution"])
     builder.add_edge("diagnostician", "triage")
     builder.add_conditional_edges("triage", _by_direction, ["investigate", "proposer"])
     builder.add_edge("investigate", "proposer")
@@ -113,6 +114,10 @@ def build() -> Graph:
     builder.add_conditional_edges("attribution", _after_attribution)
     builder.add_conditional_edges("validator", after_validate, {"again": "export", END: END})
     return builder.compile()
+
+
+def _after_export(state: SageState) -> Literal["diagnostician", "attribution"]:
+    return "attribution" if state["last"] else "diagnostician"
 
 
 def _by_direction(state: SageState) -> list[Send] | Literal["proposer"]:
@@ -138,8 +143,12 @@ async def export(session: Session, state: SageState) -> Update:
     options, iteration = options_of(session), state["iteration"] + 1
     champion = session.prompt(state["champion"])
     session.hold_certification(champion)
-    update: Update = {"iteration": iteration, "directions": []}
-    if session.desk is not None and await measure_champion(session, champion, options.share):
+    update: Update = {"iteration": iteration, "directions": [], "last": False}
+    if session.desk is None:
+        return update
+    examples = affordable(session, champion, looked_for(session, champion, options.share))
+    update["last"] = not examples
+    if examples and await measure_champion(session, champion, examples):
         # What was accepted on a short race has been measured at length now.
         update["champion"] = leader(session, state["accepted"], champion.id)
     return update
@@ -269,23 +278,25 @@ async def attribution(session: Session, state: SageState) -> Update:
     kept: dict[str, Prompt] = {}
     proposals, gone, tried_alone = await earned(session, state)
     champion = session.prompt(state["champion"])
-    shorter = without(session, champion, gone)
-    for child in [*([together(session, champion, proposals)] if proposals else []), shorter]:
-        if child.id not in known and child.id != champion.id:
-            kept[child.id] = child
+    child = together(session, champion, proposals, gone)
+    if child.id not in known and child.id != champion.id:
+        kept[child.id] = child
+    left_out = "" if proposals else child.id
     tried_alone = tried_alone and bool(kept)
     if session.desk is None:
         for child in await directed(session, state, state["directions"], known):
             kept.setdefault(child.id, child)
         await fill(session, state, kept, known, session.options.candidates - len(kept))
-    elif not kept:
+    elif not kept and not state["last"]:
         await fill(session, state, kept, known, FILL)
-    if session.desk is not None and scores_labels(session, state["champion"]):
+    if session.desk is not None and not state["last"] and scores_labels(session, state["champion"]):
         tried_alone = False
         for child in from_playbook(session, state, known | set(kept)):
             kept.setdefault(child.id, child)
     update = proposed(session, state, iteration, list(kept.values()))
-    return {**update, "tried_alone": tried_alone, "left_out": shorter.id if shorter.id in kept else ""}
+    if state["last"] and update.get("stop"):
+        update["stop"] = SPENT
+    return {**update, "tried_alone": tried_alone, "left_out": left_out if left_out in kept else ""}
 
 
 async def validator(session: Session, state: SageState) -> Update:

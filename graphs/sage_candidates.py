@@ -39,17 +39,14 @@ SURE = math.log(3)
 """Where nothing can be left out, an edit has to be as likely as this."""
 
 
-def together(session: Session, champion: Prompt, chosen: Sequence[Proposed]) -> Prompt:
-    """The champion with all of the edits."""
+def together(session: Session, champion: Prompt, chosen: Sequence[Proposed], gone: Sequence[Edit]) -> Prompt:
+    """The champion with all of the edits, and without the sentences that nobody misses (`gone`)."""
     edits: list[Edit] = [edit for one in chosen for edit in one.edits]
     shown = tuple(dict.fromkeys(i for one in chosen for i in one.shown))
-    origin = f"{len(edits)} edit{'s' * (len(edits) > 1)} for {len(chosen)} direction{'s' * (len(chosen) > 1)}"
-    return edited(session.task, champion, edits, origin).model_copy(update={"shown": shown})
-
-
-def without(session: Session, champion: Prompt, gone: Sequence[Edit]) -> Prompt:
-    """The champion without the sentences that nobody misses."""
-    return edited(session.task, champion, gone, f"{len(gone)} sentence{'s' * (len(gone) > 1)} left out")
+    made = f"{len(edits)} edit{'s' * (len(edits) > 1)} for {len(chosen)} direction{'s' * (len(chosen) > 1)}"
+    left_out = f"{len(gone)} sentence{'s' * (len(gone) > 1)} left out"
+    origin = ", ".join([made] * bool(edits) + [left_out] * bool(gone))
+    return edited(session.task, champion, [*edits, *gone], origin).model_copy(update={"shown": shown})
 
 
 async def judge_shorter(session: Session, state: RunState, candidate: str, before: Outcome) -> Outcome:

@@ -95,7 +95,7 @@ async def edited(
     search = Search(session, state, iteration)
     champion = search.champion
     if session.desk is not None or options.share is None:
-        await bundles.measure_champion(session, champion, options.share)
+        await bundles.measure_champion(session, champion, bundles.looked_for(session, champion, options.share))
     bundling = options.together and session.desk is not None
     allowed = frozenset(e.id for e in session.task.search)
     allowed = seen_part(session, iteration) if bundling else allowed - _unseen(search)
