@@ -135,6 +135,15 @@ def spare(session: Session, champion: Prompt, iteration: int) -> list[Edit]:
     return [Edit(operation="remove", old=text) for text, gone in idle.items() if gone and text in standing]
 
 
+def without_harm(session: Session, accepted: Sequence[str], champion: Prompt, iteration: int) -> list[str]:
+    """Of the accepted prompts those that may take the lead back from the champion: where it is free of sentences that
+    were found to do harm, they have to be too. The first, which the search set out from, always may."""
+    found = (h for h in (*session.hypotheses_before(iteration), *session.hypotheses_of(iteration)))
+    harm = {str(text) for h in found if h.source == LEFT_OUT for text in h.support.get("harm", ())}
+    harm -= set(sentences(champion.system))
+    return [i for n, i in enumerate(accepted) if not n or not harm & set(sentences(session.prompt(i).system))]
+
+
 def in_doubt(session: Session, champion: Prompt, start: Prompt, iteration: int) -> list[Trial]:
     """The champion's own sentences that were never left out, and that few requests named, as trials."""
     archive = Archive.of(session, iteration)
@@ -179,7 +188,11 @@ def keep_left_out(session: Session, iteration: int, shares: Sequence[Share]) -> 
                 findings=(),
                 status="spare" if keep else "dropped",
                 reason=share.words,
-                support={"evidence": [[text, round(share.evidence, 4)]], "idle": [] if keep else [text]},
+                support={
+                    "evidence": [[text, round(share.evidence, 4)]],
+                    "idle": [] if keep else [text],
+                    "harm": [text] if share.harm else [],
+                },
                 matched=(),
                 shown=(),
             )

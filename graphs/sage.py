@@ -24,7 +24,7 @@ from ..agents.validator import Outcome
 from ..evaluation.usefulness import probability
 from ..tasks.prompt import Prompt
 from . import diagnosis
-from .archive import Archive, carried
+from .archive import Archive, carried, without_harm
 from .at_once import at_once
 from .bundles import affordable, looked_for, measure_champion
 from .sage_candidates import (
@@ -74,8 +74,8 @@ class SageOptions(SearchOptions):
 class SageState(RunState):
     """The run's state, with what the four roles pass on to each other: `directions` are the hypotheses, by index, that
     candidates are made against; `tried_alone` says that each edit was left out in turn, and missed; `left_out` is the
-    candidate that only leaves sentences out, if there is one; in the `last` iteration, where the budget has no room for a
-    diagnosis, there is no other."""
+    candidate that only leaves sentences out, if there is one; in the `last` iterations, where the budget has no room for
+    a diagnosis, there is no other."""
 
     last: bool
     directions: list[int]
@@ -310,7 +310,8 @@ async def validator(session: Session, state: SageState) -> Update:
         outcome = await judge(session, {**state, "candidates": others}, track)  # type: ignore[typeddict-item]
     if shorter:
         outcome = await judge_shorter(session, state, shorter[0], outcome)
-    update = settle(session, state, outcome)
+    accepted = without_harm(session, state["accepted"], outcome.champion, state["iteration"])
+    update = settle(session, {**state, "accepted": accepted}, outcome)  # type: ignore[typeddict-item]
     diagnosis.keep_effects(session, state["iteration"], state["champion"], candidates)
     return update
 

@@ -18,6 +18,7 @@ from ..tasks.prompt import Prompt
 from . import bundles, diagnosis
 from .archive import Archive, in_doubt, keep_left_out, spare
 from .at_once import at_once
+from .blame import blamed
 from .search import Search
 from .search_loop import judge
 from .session import Session
@@ -82,7 +83,10 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], lis
         return likely, [], True
     rng = session.generator(iteration, "attribution")
     start = Search(session, state, iteration).start
-    doubtful = in_doubt(session, champion, start, iteration)
+    harm = await blamed(session, champion, iteration)
+    keep_left_out(session, iteration, harm)
+    known = {share.trial.edit.text for share in harm}
+    doubtful = [t for t in in_doubt(session, champion, start, iteration) if t.edit.text not in known]
     if doubtful:
         missed = await bundles.missed(session, champion, start, doubtful, rng, iteration)
         keep_left_out(session, iteration, missed or [])
