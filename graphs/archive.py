@@ -122,16 +122,18 @@ def carried(
 
 def spare(session: Session, champion: Prompt, iteration: int) -> list[Edit]:
     """Removals of the champion's sentences that were found to do nothing, in this iteration or an earlier one; not of
-    those without which a candidate was measured and rejected."""
+    those without which a candidate was measured and rejected, unless they do harm."""
     idle: dict[str, bool] = {}
-    for h in (*session.hypotheses_before(iteration), *session.hypotheses_of(iteration)):
-        if h.source == LEFT_OUT:
-            idle |= {str(text): text in h.support["idle"] for text, _ in h.support["evidence"]}
-    standing = set(sentences(champion.system))
+    missed: set[str] = set()
     for decision in session.decisions_before(iteration):
         prompt = session.prompt(decision.prompt_id)
         if decision.verdict in REJECTED_OUTCOMES and prompt.parents:
-            standing -= set(new_sentences(session.prompt(prompt.parents[0]), prompt))
+            missed |= set(new_sentences(session.prompt(prompt.parents[0]), prompt))
+    for h in (*session.hypotheses_before(iteration), *session.hypotheses_of(iteration)):
+        if h.source == LEFT_OUT:
+            missed -= set(h.support["harm"])
+            idle |= {str(text): text in h.support["idle"] for text, _ in h.support["evidence"]}
+    standing = set(sentences(champion.system)) - missed
     return [Edit(operation="remove", old=text) for text, gone in idle.items() if gone and text in standing]
 
 

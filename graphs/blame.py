@@ -58,6 +58,7 @@ async def blamed(session: Session, champion: Prompt, iteration: int) -> list[Sha
         )
     except BudgetExceeded:
         return []
+    session.emit("looked_for_harm", iteration=iteration, sentences=[{"text": s.text, "broken": len(s.broken), "right": list(map(int, r.values())), "beyond": list(map(int, f.values()))} for s, r, f in zip(suspects, right, _beyond_chance(right), strict=True)], kept=[{"text": s.text, "share": sh, "mended": len(s.mended), "lost": list(map(int, f.values()))} for (s, sh), f in zip(guilty, kept, strict=True)])
     shares = []
     for (suspect, share), found in zip(guilty, kept, strict=True):
         lost = sum(not ok for ok in found.values()) / len(found) if found else 0.0

@@ -278,10 +278,14 @@ async def attribution(session: Session, state: SageState) -> Update:
     kept: dict[str, Prompt] = {}
     proposals, gone, tried_alone = await earned(session, state)
     champion = session.prompt(state["champion"])
-    child = together(session, champion, proposals, gone)
-    if child.id not in known and child.id != champion.id:
-        kept[child.id] = child
-    left_out = "" if proposals else child.id
+    # What was tried is measured in one with what nobody misses; what was not, beside it.
+    children = [together(session, champion, proposals, gone if tried_alone else ())] if proposals else []
+    if gone and not (proposals and tried_alone):
+        children.append(together(session, champion, (), gone))
+    for child in children:
+        if child.id not in known and child.id != champion.id:
+            kept[child.id] = child
+    left_out = children[-1].id if gone and not (proposals and tried_alone) else ""
     tried_alone = tried_alone and bool(kept)
     if session.desk is None:
         for child in await directed(session, state, state["directions"], known):
