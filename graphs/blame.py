@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from ..agents.workspace import FAILS_BELOW
 from ..errors import BudgetExceeded
 from ..evaluation.evaluator import Job
 from ..evaluation.usefulness import harmful
+from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..tasks.task import SplitName
 from .session import Session
@@ -20,52 +22,46 @@ LOOKED_AT = 6
 """A sentence is left out on at most so many examples that were broken, and on so many that were mended."""
 
 LEAST = 2
-"""It is not suspected for fewer."""
+"""It is not suspected of breaking fewer."""
 
 BLAMED_FROM = 20_000
 """The hypotheses of an iteration that a sentence does harm are numbered from here."""
 
-Changed = list[tuple[SplitName, str]]
-"""Examples whose answer came right, or wrong, from one prompt to the next: split and id."""
+SPLITS: tuple[SplitName, SplitName] = ("search", "holdout")
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """A sentence, and what it may have broken and mended: a sentence that names answers, where the champion gives one
-    of them now or should; any other, on the holdout split, for what concerns every answer may be learned by heart on
-    the examples that a search looks at."""
+    """A sentence, the examples that it may have broken, and those that it may have mended: where it names answers,
+    those that get one of them; else those of the holdout split, for what concerns every answer may be learned by heart
+    on the examples that a search looks at."""
 
     text: str
-    broken: Changed
-    mended: Changed
+    broken: Sequence[Example]
+    mended: Sequence[Example]
 
 
 async def blamed(session: Session, champion: Prompt, iteration: int) -> list[Share]:
-    """The new sentences of a champion that break more than they mend, as shares with their harm; empty where the budget
-    has no room to find out, and where that was looked into before."""
+    """The new sentences of a champion that break more than they mend, as shares with their harm; none where that was
+    looked into before, and where the budget has no room for it."""
     before = _predecessor(session, champion, iteration)
-    if before is None:
-        return []
-    suspects = [s for s in _suspects(session, champion, before) if len(s.broken) >= LEAST]
+    suspects = [] if before is None else _suspects(session, champion, before)
     try:
-        right = await _right_without(session, champion, suspects, [s.broken[:LOOKED_AT] for s in suspects])
-        guilty = []
-        for suspect, found in zip(suspects, _beyond_chance(right), strict=True):
-            if harmful(sum(found.values()), len(found)):
-                guilty.append((suspect, sum(found.values()) / len(found)))
-        kept = await _right_without(
-            session, champion, [s for s, _ in guilty], [s.mended[:LOOKED_AT] for s, _ in guilty]
-        )
+        right = _beyond_chance(await _right_without(session, champion, [(s, s.broken) for s in suspects]))
+        guilty = [(s, found) for s, found in zip(suspects, right, strict=True) if harmful(sum(found), len(found))]
+        mended = await _right_without(session, champion, [(s, s.mended) for s, _ in guilty])
     except BudgetExceeded:
         return []
-    session.emit("looked_for_harm", iteration=iteration, sentences=[{"text": s.text, "broken": len(s.broken), "right": list(map(int, r.values())), "beyond": list(map(int, f.values()))} for s, r, f in zip(suspects, right, _beyond_chance(right), strict=True)], kept=[{"text": s.text, "share": sh, "mended": len(s.mended), "lost": list(map(int, f.values()))} for (s, sh), f in zip(guilty, kept, strict=True)])
     shares = []
-    for (suspect, share), found in zip(guilty, kept, strict=True):
-        lost = sum(not ok for ok in found.values()) / len(found) if found else 0.0
-        if share * len(suspect.broken) > lost * len(suspect.mended):
-            words = f"left out, {share:.0%} of {len(suspect.broken)} answers that were right before come right again"
+    for (suspect, found), still in zip(guilty, mended, strict=True):
+        again, lost = sum(found) / len(found), 1 - sum(still.values()) / len(still) if still else 0.0
+        if again * len(suspect.broken) > lost * len(suspect.mended):
             trial = Trial((BLAMED_FROM + len(shares), 0), Edit(text=suspect.text), frozenset(), frozenset())
+            words = f"left out, {sum(found)} of {len(found)} answers come right again that it may have broken"
             shares.append(Share(trial, len(suspect.broken), 0, 0, 0, harm=words))
+    if shares:
+        told = [{"text": share.trial.edit.text, "words": share.harm} for share in shares]
+        session.emit("harm_found", iteration=iteration, sentences=told)
     return shares
 
 
@@ -78,61 +74,53 @@ def _predecessor(session: Session, champion: Prompt, iteration: int) -> Prompt |
 
 
 def _suspects(session: Session, champion: Prompt, before: Prompt) -> list[Suspect]:
-    task = session.task
-    splits: dict[SplitName, Sequence] = {"search": task.search, "holdout": task.holdout}
-    broken: Changed = []
-    mended: Changed = []
-    for split, examples in splits.items():
-        was, now = (session.evaluator.scores(p.id, examples) for p in (before, champion))
-        for example in examples:
-            one, other = was.get(example.id), now.get(example.id)
-            if one is not None and other is not None and (one < FAILS_BELOW) != (other < FAILS_BELOW):
-                (mended if one < FAILS_BELOW else broken).append((split, example.id))
-    said = {
-        (r.split, r.example_id): predicted_label(r.output, task.labels)
-        for split in splits
-        for r in session.evaluator.records(champion.id, split)
-        if r.repeat == 0
-    }
-    found = []
+    labels, examples = session.task.labels, [*session.task.search, *session.task.holdout]
+    was, now = (_right(session, prompt, examples) for prompt in (before, champion))
+    broken = [e for e in examples if was.get(e.id) and now.get(e.id) is False]
+    mended = [e for e in examples if now.get(e.id) and was.get(e.id) is False]
+    records = (r for split in SPLITS for r in session.evaluator.records(champion.id, split) if r.repeat == 0)
+    said = {r.example_id: predicted_label(r.output, labels) for r in records}
+    held_back = {e.id for e in session.task.holdout}
+    suspects = []
     for text in new_sentences(champion, before):
-        names = {label for label in task.labels if label.lower() in text.lower()}
-        if names:
-            mine = [[at for at in changed if said.get(at) in names] for changed in (broken, mended)]
-        else:
-            mine = [[at for at in changed if at[0] == "holdout"] for changed in (broken, mended)]
-        found.append(Suspect(text, *mine))
-    return found
+        names = {label for label in labels if label.lower() in text.lower()}
+        own = {i for i, label in said.items() if (label in names if names else i in held_back)}
+        suspects.append(Suspect(text, [e for e in broken if e.id in own], [e for e in mended if e.id in own]))
+    return [suspect for suspect in suspects if len(suspect.broken) >= LEAST]
 
 
 async def _right_without(
-    session: Session, champion: Prompt, suspects: Sequence[Suspect], chosen: Sequence[Changed]
-) -> list[dict[tuple[SplitName, str], bool]]:
-    """For each suspect whether the chosen examples are right without it; those without a score are left out."""
-    task = session.task
-    jobs: list[list[Job]] = []
-    for suspect, places in zip(suspects, chosen, strict=True):
-        gone = edited(task, champion, [Edit(operation="remove", old=suspect.text)], "some sentences left out")
-        splits = sorted({split for split, _ in places})
-        jobs.append([Job(gone, [task.example(i) for s, i in places if s == split], split) for split in splits])
-    if any(jobs):
-        await session.evaluator.measure(*(job for own in jobs for job in own))
-    return [
-        {
-            (job.split, i): score >= FAILS_BELOW
-            for job in own
-            for i, score in session.evaluator.scores(job.prompt.id, job.examples).items()
-            if score is not None
-        }
-        for own in jobs
+    session: Session, champion: Prompt, looks: Sequence[tuple[Suspect, Sequence[Example]]]
+) -> list[dict[str, bool]]:
+    """For each suspect whether the first few of the examples, by id, are right without it; those that have a score."""
+    held_back = {e.id for e in session.task.holdout}
+    prompts = [_without(session, champion, suspect) for suspect, _ in looks]
+    chosen = [examples[:LOOKED_AT] for _, examples in looks]
+    jobs = [
+        Job(prompt, own, split)
+        for prompt, examples in zip(prompts, chosen, strict=True)
+        for split in SPLITS
+        if (own := [e for e in examples if (e.id in held_back) == (split == "holdout")])
     ]
+    if jobs:
+        await session.evaluator.measure(*jobs)
+    return [_right(session, prompt, examples) for prompt, examples in zip(prompts, chosen, strict=True)]
 
 
-def _beyond_chance(right: Sequence[dict[tuple[SplitName, str], bool]]) -> list[dict[tuple[SplitName, str], bool]]:
-    """The same without the examples that come right whichever sentence is left out: those were broken by chance."""
-    every: dict[tuple[SplitName, str], list[bool]] = {}
+def _without(session: Session, champion: Prompt, suspect: Suspect) -> Prompt:
+    return edited(session.task, champion, [Edit(operation="remove", old=suspect.text)], "a sentence left out")
+
+
+def _right(session: Session, prompt: Prompt, examples: Sequence[Example]) -> dict[str, bool]:
+    scores = session.evaluator.scores(prompt.id, examples)
+    return {i: score >= FAILS_BELOW for i, score in scores.items() if score is not None}
+
+
+def _beyond_chance(right: Sequence[dict[str, bool]]) -> list[list[bool]]:
+    """Without the examples that most often come right whichever sentence is left out: they were broken by chance."""
+    times, rights = Counter[str](), Counter[str]()
     for found in right:
-        for at, ok in found.items():
-            every.setdefault(at, []).append(ok)
-    chance = {at for at, oks in every.items() if len(oks) > 1 and sum(oks) > len(oks) / 2}
-    return [{at: ok for at, ok in found.items() if at not in chance} for found in right]
+        times.update(found.keys())
+        rights.update(i for i, ok in found.items() if ok)
+    chance = {i for i, n in times.items() if n > 1 and rights[i] > n / 2}
+    return [[ok for i, ok in found.items() if i not in chance] for found in right]

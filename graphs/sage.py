@@ -74,8 +74,8 @@ class SageOptions(SearchOptions):
 class SageState(RunState):
     """The run's state, with what the four roles pass on to each other: `directions` are the hypotheses, by index, that
     candidates are made against; `tried_alone` says that each edit was left out in turn, and missed; `left_out` is the
-    candidate that only leaves sentences out, if there is one; in the `last` iterations, where the budget has no room for
-    a diagnosis, there is no other."""
+    candidate that only leaves sentences out, if there is one; in the `last` iterations, where the budget has no room
+    for a diagnosis, there is no other."""
 
     last: bool
     directions: list[int]

@@ -139,6 +139,12 @@ class Narrator:
     def _edits_tried(self, e: Mapping[str, Any]) -> list[str]:
         return self.diagnosis.edits(e)
 
+    def _harm_found(self, e: Mapping[str, Any]) -> list[str]:
+        return [
+            f'iteration {e["iteration"]} · "{one_line(one["text"], 60)}" does harm: {one_line(one["words"], 160)}'
+            for one in e["sentences"]
+        ]
+
     def _candidate_rejected(self, e: Mapping[str, Any]) -> list[str]:
         origin, reason = one_line(e["origin"], 40), one_line(e["reason"], 160)
         return [f'iteration {e["iteration"]} · "{origin}": weeded before any call ({reason})']

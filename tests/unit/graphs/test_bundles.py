@@ -12,7 +12,7 @@ from sage_spo.agents.edits import Edit, edited
 from sage_spo.agents.validator import Outcome
 from sage_spo.evaluation.evaluator import Job
 from sage_spo.graphs import bundles
-from sage_spo.graphs.sage_candidates import judge_shorter, without
+from sage_spo.graphs.sage_candidates import judge_shorter, together
 from sage_spo.graphs.session import Session
 from sage_spo.graphs.state import RunState
 from sage_spo.seeding import generator
@@ -99,7 +99,7 @@ async def test_harm_is_looked_for_in_what_concerns_every_answer_and_was_measured
 async def test_what_was_looked_at_on_the_holdout_split_stays_out_of_diagnosis(opened: Opened):
     session = await opened(learned_by_heart)
     await missed(session, HELPS, LEARNED)
-    shorter = without(session, champion_with(HELPS, LEARNED), [Edit(operation="remove", old=LEARNED)])
+    shorter = together(session, champion_with(HELPS, LEARNED), (), [Edit(operation="remove", old=LEARNED)])
     looked_at = session.evaluator.records(shorter.id)
     assert {r.example_id for r in looked_at} & HELD_BACK
     assert not {r.example_id for r in session.evaluator.records(shorter.id, "search")} & HELD_BACK
@@ -115,7 +115,7 @@ async def judged(opened: Opened, target: Target, *, before: Prompt | None = None
     session = await opened(target, LARGE)
     champion = champion_with(HELPS, IDLE)
     other = edited(LARGE, champion, [Edit(text="Smile.")], "another")
-    shorter = without(session, champion, [Edit(operation="remove", old=IDLE)])
+    shorter = together(session, champion, (), [Edit(operation="remove", old=IDLE)])
     for prompt in (champion, other, shorter):
         session.keep(prompt, 1)
     state: dict[str, Any] = {
