@@ -159,7 +159,8 @@ async def in_child(plan: Plan, environment: dict[str, str]) -> tuple[Row | None,
         finally:
             if child.returncode is None:
                 await end(child)
-    said = stderr.decode(errors="replace").strip().splitlines()
+    notes = ("During task with name",)  # LangGraph's, after the line that says what went wrong
+    said = [line for line in stderr.decode(errors="replace").strip().splitlines() if not line.startswith(notes)]
     lines = stdout.decode(errors="replace").strip().splitlines()
     if child.returncode or not lines:
         return None, said[-1] if said else f"exit code {child.returncode}"

@@ -15,6 +15,11 @@ from sage_spo.jobs.driving import drive_graph
 from sage_spo.traces.rows import RunStatus
 
 
+@pytest.fixture(autouse=True)
+def _folder(home: Path) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+
+
 class Counted(TypedDict):
     """What the graph of these tests keeps."""
 
@@ -55,7 +60,6 @@ async def drive(build: Callable[[Any], CompiledStateGraph[Any, Any, Any, Any]]) 
 async def test_it_goes_on_where_a_node_was_done_and_its_checkpoint_was_not_written(
     checkpoint: int, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home.mkdir(parents=True, exist_ok=True)
     done: list[str] = []
     written = 0
     write = AsyncSqliteSaver.aput
@@ -76,7 +80,6 @@ async def test_it_goes_on_where_a_node_was_done_and_its_checkpoint_was_not_writt
 
 
 async def test_at_the_end_it_begins_anew(home: Path) -> None:
-    home.mkdir(parents=True, exist_ok=True)
     done: list[str] = []
     await drive(three_steps(done))
     await drive(three_steps(done))
