@@ -62,10 +62,11 @@ def affordable(session: Session, champion: Prompt, examples: Sequence[Example]) 
     these are too few to find causes in."""
     known = session.evaluator.scores(champion.id, examples)
     race = 2 * session.rules.block + min(session.rules.holdout, len(session.task.holdout))
+    least = min(LEAST, len(examples))
     new = [place for place, example in enumerate(examples) if example.id not in known]
     while new and not session.calls.room_for_new("target", len(new) + FEW_EDITS * COSTS + race):
         examples = examples[: new.pop()]
-    return examples if len(examples) >= LEAST else ()
+    return examples if len(examples) >= least else ()
 
 
 async def shares(

@@ -146,7 +146,8 @@ async def export(session: Session, state: SageState) -> Update:
     update: Update = {"iteration": iteration, "directions": [], "last": False}
     if session.desk is None:
         return update
-    examples = affordable(session, champion, looked_for(session, champion, options.share))
+    wanted = looked_for(session, champion, options.share)
+    examples = affordable(session, champion, wanted) if iteration > 1 else wanted
     update["last"] = not examples
     if examples and await measure_champion(session, champion, examples):
         # What was accepted on a short race has been measured at length now.

@@ -29,7 +29,7 @@ class Counted(TypedDict):
 def three_steps(done: list[str]) -> Callable[[Any], CompiledStateGraph[Any, Any, Any, Any]]:
     """A graph of three nodes, each of which writes its name into `done`."""
 
-    def node(name: str) -> Callable[[Counted], Counted]:
+    def node(name: str) -> Any:
         def work(state: Counted) -> Counted:
             done.append(name)
             return {"steps": state["steps"] + 1}
