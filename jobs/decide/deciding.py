@@ -12,9 +12,9 @@ from langgraph.runtime import RunControl
 from ...errors import EnvironmentFailure, ModelError, ModelRefused, ProviderDown, RunInterrupted, StoreError
 from ...evaluation.budget import Budget
 from ...graphs.decide import build_decide
-from ...graphs.decide_session import close_decide_session, decide_waits_for_provider, hand_in_objects
 from ...graphs.decide_settings import DEFAULT_METHOD, DecideSettings
 from ...graphs.decide_start import new_run
+from ...graphs.held_run import hand_in
 from ...settings import settings as installation
 from ...traces.decision_result import DecisionRun
 from ...traces.redact import redact
@@ -135,7 +135,7 @@ async def resume_decision(
         raise StoreError(
             f"run {run.alias or run.id} was started from Python with its own environment; go on from there"
         )
-    hand_in_objects(run.id, listener=listener)
+    hand_in(run.id, listener=listener)
     return await _driven(run.id, settings, control)
 
 
@@ -153,7 +153,7 @@ async def _run(call: DecideCall, arm: Arm, say: Say, listener: Listener | None, 
         return SeedRun(seed=seed, run=arm.name, state="done", result=DecisionRun.model_validate(run.result))
     if control is not None and control.drain_requested:
         raise RunInterrupted("stopped")
-    hand_in_objects(run.id, environment=call.own, listener=listener)
+    hand_in(run.id, environment=call.own, listener=listener)
     if listener:
         listener("created", {"run_id": run.id, "alias": arm.name, "settings": arm.settings})
     try:
@@ -171,7 +171,7 @@ async def _run(call: DecideCall, arm: Arm, say: Say, listener: Listener | None, 
 
 async def _driven(run_id: str, settings: DecideSettings, control: RunControl | None) -> DecisionRun:
     start = {"environment": settings.environment, "method": settings.method}
-    await drive_graph(run_id, build_decide, start, control, close=close_decide_session, waits=decide_waits_for_provider)
+    await drive_graph(run_id, build_decide, start, control)
     async with await RunStore.open(installation().home) as store:
         return DecisionRun.model_validate((await store.run(run_id)).result)
 
