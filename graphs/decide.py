@@ -13,7 +13,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
 from ..errors import UsageError
-from .decide_session import close_decide_session, flush_decide_session, open_decide_session
+from .decide_session import open_decide_session
 from .decide_start import ensure_decide_run
 from .decide_state import DecideContext, DecideInput, DecideOutput, DecideState
 from .decide_steps import act, build, choose, decide_step, domain, learn, observe, publish, warm_start
@@ -30,7 +30,7 @@ def build_decide(checkpointer: Any = None) -> DecideGraph:
     builder = StateGraph(
         DecideState, context_schema=DecideContext, input_schema=DecideInput, output_schema=DecideOutput
     )
-    builder.add_node("prepare", closing(prepare, flush_decide_session, close_decide_session))
+    builder.add_node("prepare", closing(prepare))
     for work in (warm_start, domain, choose, build, act, observe, learn, publish):
         builder.add_node(work.__name__, decide_step(work))
     builder.add_edge(START, "prepare")

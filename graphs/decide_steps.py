@@ -16,13 +16,7 @@ from ..evaluation.meta_scores import LOWEST, batch_score, maximised, minimised
 from ..traces.rows import Action, Round
 from .decide_learning import Learning, open_learning
 from .decide_result import decision_run
-from .decide_session import (
-    DecideSession,
-    Shown,
-    close_decide_session,
-    flush_decide_session,
-    open_decide_session,
-)
+from .decide_session import DecideSession, Shown, open_decide_session
 from .decide_state import DecideState
 from .state import Update
 from .steps import Node, closing, like
@@ -46,7 +40,7 @@ def decide_step(work: DecideWork) -> Node:
         except BudgetExceeded as stop:
             return {"stop": f"the budget is spent: {stop}"}
 
-    return closing(like(node, work), flush_decide_session, close_decide_session)
+    return closing(like(node, work))
 
 
 async def warm_start(session: DecideSession, state: DecideState) -> Update:

@@ -13,17 +13,15 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
-import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import EntryPoint
-from pathlib import Path
-from traceback import extract_tb
 from typing import Any
 
 from ..errors import BudgetExceeded, SageError, StrategyError, UsageError
 from ..settings import settings as installation
+from ..tasks.own_code import answer, kind, place
 from ..tasks.prompt import Prompt
 from .search import Search
 from .search_loop import build_loop
@@ -78,12 +76,12 @@ async def _proposed(where: str, propose: Callable[[Search], Any], search: Search
     except SageError:
         raise
     except Exception as error:
-        raise StrategyError(f"{where} raised {type(error).__name__}: {error} {_place(error)}".rstrip()) from error
+        raise StrategyError(f"{where} raised {type(error).__name__}: {error}{place(error)}".rstrip()) from error
     if isinstance(children, (str, bytes)) or not isinstance(children, Sequence):
-        raise StrategyError(f"{where} returned {_kind(children)}, not a list of prompts")
+        raise StrategyError(f"{where} returned {kind(children)}, not a list of prompts")
     wrong = next((child for child in children if not isinstance(child, (Prompt, type(None)))), None)
     if wrong is not None:
-        raise StrategyError(f"{where} returned {_kind(wrong)} among its prompts; make one with search.champion.edited")
+        raise StrategyError(f"{where} returned {kind(wrong)} among its prompts; make one with search.champion.edited")
     return _fit(where, [child for child in children if child is not None], search)
 
 
@@ -115,7 +113,7 @@ def _fit(where: str, children: Sequence[Prompt], search: Search) -> list[Prompt]
 async def _watched(where: str, propose: Callable[[Search], Any], search: Search) -> Any:
     """What `propose` returns. Raises StrategyError where it neither returns nor has a call under way for too long."""
     limit = installation().strategy_seconds
-    task = asyncio.ensure_future(_called(propose, search))
+    task = asyncio.ensure_future(answer(propose, search))
     since = time.monotonic()
     try:
         while not (await asyncio.wait([task], timeout=LOOK_SECONDS))[0]:
@@ -129,36 +127,3 @@ async def _watched(where: str, propose: Callable[[Search], Any], search: Search)
         return task.result()
     finally:
         task.cancel()
-
-
-async def _called(propose: Callable[[Search], Any], search: Search) -> Any:
-    """A coroutine is awaited here; a plain function has a thread, so that one that never returns can be left behind."""
-    if inspect.iscoroutinefunction(propose):
-        return await propose(search)
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Any] = loop.create_future()
-
-    def settle(outcome: Callable[[Any], None], value: Any) -> None:
-        if not done.done():
-            outcome(value)
-
-    def work() -> None:
-        try:
-            value, outcome = propose(search), done.set_result
-        except BaseException as error:
-            value, outcome = error, done.set_exception
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, outcome, value)
-
-    threading.Thread(target=work, name="strategy", daemon=True).start()
-    result = await done
-    return await result if inspect.isawaitable(result) else result
-
-
-def _kind(value: Any) -> str:
-    return "nothing" if value is None else f"a value of type {type(value).__name__}"
-
-
-def _place(error: Exception) -> str:
-    frames = extract_tb(error.__traceback__)
-    return f"({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""

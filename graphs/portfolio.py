@@ -13,8 +13,8 @@ from dataclasses import replace
 
 from langgraph.graph import END, START, StateGraph
 
-from ..evaluation.choosers import Course, Pull, next_member
 from ..evaluation.shrinkage import shrunken_estimates
+from ..evaluation.turns import Course, Pull, next_member
 from ..traces.rows import Turn
 from .portfolio_options import NAME, PortfolioOptions
 from .registry import usable

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from ..evaluation.choosers import Chooser
+from ..evaluation.turns import Chooser
 from .registry import strategy
 from .strategy import DEFAULT_PRESET, Preset, SearchOptions
 

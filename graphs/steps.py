@@ -13,13 +13,12 @@ from typing import Any, get_type_hints
 
 from ..errors import DiskFull, RunInterrupted
 from ..traces.rows import RunStatus
-from .session import Session, close_session, flush_session, open_session
+from .held_run import close_session, flush_session
+from .session import Session, open_session
 from .state import Update
 
 Work = Callable[[Session, Any], Awaitable[Update]]
 Node = Callable[..., Awaitable[Update]]
-Flush = Callable[[str], Awaitable[None]]
-Close = Callable[..., Awaitable[None]]
 
 
 def step(work: Work) -> Node:
@@ -50,10 +49,8 @@ def side(work: Work) -> Node:
     return closing(like(node, work))
 
 
-def closing(node: Node, flush: Flush = flush_session, close: Close = close_session) -> Node:
+def closing(node: Node) -> Node:
     """The node, closing its run's session where it does not come to its end, and committing what it stored.
-
-    `flush` and `close` know the session by the run's id.
 
     Under a LangGraph server nobody else would: the run would stay marked as running and its lease be renewed.
     """
@@ -63,14 +60,14 @@ def closing(node: Node, flush: Flush = flush_session, close: Close = close_sessi
         try:
             update = await node(state, *more, **by_name)
             # The checkpoint must never name what the store does not hold yet.
-            await flush(update.get("run_id") or state.get("run_id", ""))
+            await flush_session(update.get("run_id") or state.get("run_id", ""))
             return update
         except (asyncio.CancelledError, RunInterrupted):
-            await close(state.get("run_id", ""), "interrupted")
+            await close_session(state.get("run_id", ""), "interrupted")
             raise
         except Exception as error:
             status: RunStatus = "interrupted" if isinstance(error, DiskFull) else "failed"
-            await close(state.get("run_id", ""), status, str(error))
+            await close_session(state.get("run_id", ""), status, str(error))
             raise
 
     return run

@@ -15,9 +15,9 @@ from langgraph.runtime import RunControl
 from ..errors import SageError, StoreError
 from ..evaluation.budget import Budget
 from ..evaluation.outage import PATIENCE_MINUTES
+from ..graphs.held_run import hand_in
 from ..graphs.optimize import build
 from ..graphs.run_settings import RunSettings
-from ..graphs.session import close_session, hand_in, waits_for_provider
 from ..graphs.state import DEFAULT_STRATEGY
 from ..graphs.strategy import DEFAULT_PRESET
 from ..models.names import check_model
@@ -200,14 +200,7 @@ async def _drive(run_id: str, start: dict[str, Any], control: RunControl | None)
     """The stored result of a run after its graph has run; an error that it can be resumed after says what was found."""
     home = installation().home
     try:
-        await drive_graph(
-            run_id,
-            partial(build, only=start["strategy"]),
-            start,
-            control,
-            close=close_session,
-            waits=waits_for_provider,
-        )
+        await drive_graph(run_id, partial(build, only=start["strategy"]), start, control)
     except RESUMABLE as error:
         with suppress(SageError):  # the disk may be full, or gone
             async with await RunStore.open(home) as store:

@@ -14,6 +14,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import RunControl
 
 from ..errors import DiskFull, RunInterrupted, StoreError
+from ..graphs.held_run import close_session, waits_for_provider
 from ..settings import settings as installation
 from ..traces.home import disk_full
 from ..traces.rows import RunStatus
@@ -31,8 +32,8 @@ async def drive_graph(
     start: dict[str, Any],
     control: RunControl | None,
     *,
-    close: Close,
-    waits: Callable[[str], bool],
+    close: Close = close_session,
+    waits: Callable[[str], bool] = waits_for_provider,
 ) -> None:
     """Run the graph that `build` makes (given the checkpointer) from the run's last checkpoint, or from `start`.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +17,7 @@ from ..graphs.run_settings import CHANGES, RunSettings
 from ..settings import settings as installation
 from ..traces.rows import Run, is_search
 from ..traces.store import RunStore
+from .locks import locked
 
 State = Literal["new", "goes on", "finished"]
 """What the run of a name is for a command that is given again."""
@@ -118,6 +121,25 @@ async def known_measurement(name: str, kind: str, settings: Mapping[str, Any]) -
         elif before != now:
             raise _conflict(name, setting, before, now)
     return run
+
+
+def new_name(kind: str) -> str:
+    """A name for a measurement that was given none."""
+    return f"{kind}-{uuid.uuid4().hex[:8]}"
+
+
+async def created_measurement(name: str, task: str, kind: str, settings: Mapping[str, Any]) -> Run:
+    """The measurement's own row, put into the store so that its name is taken from the beginning."""
+    run = Run(str(uuid.uuid4()), name, task, kind, dict(settings))
+    async with await RunStore.open(installation().home) as store:
+        await store.create_run(run)
+    return run
+
+
+def measuring_alone(name: str, what: str, say: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
+    """While it is open, no other process works on the measurement of that name. Raises Busy where one does."""
+    path = installation().home.expanduser() / "comparisons" / f"{name.replace('/', '~')}.lock"
+    return locked(path, f"{what} {name}", wait=False, say=say, way_out="")
 
 
 async def named(name: str) -> Run | None:

@@ -121,15 +121,15 @@ def compare(
     kill -9 too, and pays nothing twice; when all is done it shows the result. Exit codes: 0 compared, 1 a row failed,
     2 wrong usage, 3 budget too small, 75 runs are left to do.
     """
+    from ..named_runs import new_name
     from .call import MORE, compare_call
-    from .comparing import new_name
 
     given = context.params
     shared = {name: given[name] for name in MORE if not _is_default(context, name)}
     call = compare_call(
         task,
         strategies,
-        name=run or new_name(),
+        name=run or new_name("compare"),
         seeds=seeds,
         peers=peers,
         budget=budget,

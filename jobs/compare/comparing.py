@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,10 @@ from typing import Any
 from ...errors import UsageError
 from ...evaluation.budget import Budget
 from ...graphs.strategy import DEFAULT_PRESET
-from ...settings import settings as installation
 from ...traces.rows import Run
-from ...traces.store import RunStore
 from ..batch.running import Stopping
-from ..locks import locked
 from ..measuring import checked_concurrency, checked_patience
+from ..named_runs import created_measurement, measuring_alone, new_name
 from ..output import counted
 from .arms import Arms, Say
 from .call import CompareCall, compare_call
@@ -77,7 +74,7 @@ async def acompare(
         compare_call,
         task,
         strategies,
-        name=run or new_name(),
+        name=run or new_name("compare"),
         seeds=seeds,
         peers=peers,
         budget=budget,
@@ -88,11 +85,6 @@ async def acompare(
         **options,
     )
     return await run_comparison(call, parallel=parallel, silence=silence, say=say, stopping=stopping)
-
-
-def new_name() -> str:
-    """A name for a comparison that was given none."""
-    return f"compare-{uuid.uuid4().hex[:8]}"
 
 
 async def run_comparison(
@@ -109,12 +101,13 @@ async def run_comparison(
     checked_patience(call.options.get("patience") or 0.0)
     if parallel < 1:
         raise UsageError(f"--parallel: {parallel} runs at a time; it takes 1 at least")
-    path = installation().home.expanduser() / "comparisons" / f"{call.name.replace('/', '~')}.lock"
-    async with locked(path, f"comparison {call.name}", wait=False, say=say, way_out=""):
+    async with measuring_alone(call.name, "comparison", say):
         before = await call.check()
         if before.finished and before.begun is not None:
             return ComparisonResult.model_validate(before.begun.result)
-        begun = before.begun or await _created(call)
+        begun = before.begun or await created_measurement(
+            call.name, call.task.name, "compare", {**call.settings, "command": call.command}
+        )
         say(f"comparison {call.name}: go on with it, or see it again: {call.command}")
         return await _run(call, begun, Arms(call.arms, say, stopping, parallel, silence))
 
@@ -141,11 +134,3 @@ async def _run(call: CompareCall, begun: Run, arms: Arms) -> ComparisonResult:
     if measurement.cancelled():
         return unfinished(call, begun, standings)
     return measurement.result()
-
-
-async def _created(call: CompareCall) -> Run:
-    """The comparison's own row in the store, so that its name is taken from the beginning."""
-    run = Run(str(uuid.uuid4()), call.name, call.task.name, "compare", {**call.settings, "command": call.command})
-    async with await RunStore.open(installation().home) as store:
-        await store.create_run(run)
-    return run

@@ -118,8 +118,8 @@ def decide(
     The same command with --run NAME goes on where it was, after Ctrl-C or kill -9 too, and pays nothing twice; so does
     `sage-spo resume NAME`. Exit codes: 0 done, 1 a run failed, 2 wrong usage, 75 runs are left to do.
     """
+    from ..named_runs import new_name
     from .call import decide_call
-    from .deciding import new_decide_name
     from .plot import checked_plot
 
     if plot is not None:
@@ -127,7 +127,7 @@ def decide(
     call = decide_call(
         environment,
         method,
-        name=run or new_decide_name(),
+        name=run or new_name("decide"),
         seeds=seeds,
         budget=budget,
         rounds=rounds,

@@ -12,17 +12,17 @@ from langgraph.runtime import RunControl
 from ...errors import EnvironmentFailure, ModelError, ModelRefused, ProviderDown, RunInterrupted, StoreError
 from ...evaluation.budget import Budget
 from ...graphs.decide import build_decide
-from ...graphs.decide_session import close_decide_session, decide_waits_for_provider, hand_in_objects
 from ...graphs.decide_settings import DEFAULT_METHOD, DecideSettings
 from ...graphs.decide_start import new_run
+from ...graphs.held_run import hand_in
 from ...settings import settings as installation
 from ...traces.decision_result import DecisionRun
 from ...traces.redact import redact
 from ...traces.rows import DECIDE, Run
 from ...traces.store import RunStore
 from ..driving import drive_graph
-from ..locks import locked
 from ..measuring import Listener
+from ..named_runs import created_measurement, measuring_alone, new_name
 from ..output import one_line
 from .call import Arm, DecideCall, decide_call
 from .result import DecideResult, SeedRun
@@ -70,7 +70,7 @@ async def adecide(
         decide_call,
         environment,
         methods,
-        name=run or new_decide_name(),
+        name=run or new_name("decide"),
         seeds=seeds,
         budget=budget,
         rounds=rounds,
@@ -84,11 +84,6 @@ async def adecide(
     return await run_decide(call, say=say, listener=listener, control=control)
 
 
-def new_decide_name() -> str:
-    """A name for a call that was given none."""
-    return f"decide-{uuid.uuid4().hex[:8]}"
-
-
 async def run_decide(
     call: DecideCall,
     *,
@@ -100,8 +95,7 @@ async def run_decide(
     stopped."""
     say = say or (lambda line: None)
     begun = await call.check()
-    path = installation().home.expanduser() / "comparisons" / f"{call.name.replace('/', '~')}.lock"
-    async with locked(path, f"decide {call.name}", wait=False, say=say, way_out=""):
+    async with measuring_alone(call.name, "decide", say):
         begun = begun or await _created(call)
         same = {
             "run_id": begun.id,
@@ -135,7 +129,7 @@ async def resume_decision(
         raise StoreError(
             f"run {run.alias or run.id} was started from Python with its own environment; go on from there"
         )
-    hand_in_objects(run.id, listener=listener)
+    hand_in(run.id, listener=listener)
     return await _driven(run.id, settings, control)
 
 
@@ -153,7 +147,7 @@ async def _run(call: DecideCall, arm: Arm, say: Say, listener: Listener | None, 
         return SeedRun(seed=seed, run=arm.name, state="done", result=DecisionRun.model_validate(run.result))
     if control is not None and control.drain_requested:
         raise RunInterrupted("stopped")
-    hand_in_objects(run.id, environment=call.own, listener=listener)
+    hand_in(run.id, environment=call.own, listener=listener)
     if listener:
         listener("created", {"run_id": run.id, "alias": arm.name, "settings": arm.settings})
     try:
@@ -171,7 +165,7 @@ async def _run(call: DecideCall, arm: Arm, say: Say, listener: Listener | None, 
 
 async def _driven(run_id: str, settings: DecideSettings, control: RunControl | None) -> DecisionRun:
     start = {"environment": settings.environment, "method": settings.method}
-    await drive_graph(run_id, build_decide, start, control, close=close_decide_session, waits=decide_waits_for_provider)
+    await drive_graph(run_id, build_decide, start, control)
     async with await RunStore.open(installation().home) as store:
         return DecisionRun.model_validate((await store.run(run_id)).result)
 
@@ -185,12 +179,8 @@ def _result(call: DecideCall, same: dict[str, Any], runs: Mapping[str, SeedRun])
 
 
 async def _created(call: DecideCall) -> Run:
-    """The call's own row in the store, so that its name is taken from the beginning."""
     settings = {**call.stored, "free": call.settings.model_dump(mode="json"), "command": call.command}
-    run = Run(str(uuid.uuid4()), call.name, call.settings.environment, "decide", settings)
-    async with await RunStore.open(installation().home) as store:
-        await store.create_run(run)
-    return run
+    return await created_measurement(call.name, call.settings.environment, "decide", settings)
 
 
 async def _stored(run_id: str, result: DecideResult, status: Any) -> None:

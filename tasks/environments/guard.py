@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import math
-import threading
-from collections.abc import Callable
 from dataclasses import replace
 from numbers import Real
-from pathlib import Path
-from traceback import extract_tb
 from typing import Any, get_args
 
 from ...errors import EnvironmentFailure, ModelError, TaskError
 from ...models.retry import RetryPolicy, call_with_retries
 from ...seeding import generator
+from ..own_code import answer, kind, place
 from .protocol import Description, Environment, Goal, Outcome, Unreadable, Wording
 
 METHODS = ("reset", "describe", "parse", "step")
@@ -49,7 +44,7 @@ class Guarded:
         """The description, checked."""
         found = await self._called("describe")
         if not isinstance(found, Description):
-            raise TaskError(f"environment {self.name}: describe must return a Description, not {_kind(found)}")
+            raise TaskError(f"environment {self.name}: describe must return a Description, not {kind(found)}")
         return checked_description(found, self.name)
 
     async def parse(self, reply: str) -> str:
@@ -58,7 +53,7 @@ class Guarded:
         if not _is_action(found):
             raise EnvironmentFailure(
                 f"environment {self.name}: parse must return a text of 1 to {LONGEST_ACTION:,} characters, "
-                f"not {_kind(found)}"
+                f"not {kind(found)}"
             )
         return found
 
@@ -82,7 +77,7 @@ class Guarded:
         function = getattr(self._environment, method)
         try:
             return await call_with_retries(
-                lambda: _answer(function, *arguments),
+                lambda: answer(function, *arguments),
                 self._policy,
                 rng=generator(0, "environment", method, *arguments),
                 on_failure=lambda error: self._hangs(method, error),
@@ -107,10 +102,8 @@ class Guarded:
             )
 
     def _raised(self, method: str, error: Exception) -> EnvironmentFailure:
-        frames = extract_tb(error.__traceback__)
-        place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-        words = " ".join(str(error).split())[:300]
-        return EnvironmentFailure(f"environment {self.name}: {method} raised {type(error).__name__}: {words}{place}")
+        words = " ".join(str(error).split())[:300] + place(error)
+        return EnvironmentFailure(f"environment {self.name}: {method} raised {type(error).__name__}: {words}")
 
 
 def usable(value: object, low: float | None = None, high: float | None = None) -> tuple[float | None, str]:
@@ -118,7 +111,7 @@ def usable(value: object, low: float | None = None, high: float | None = None) -
     if value is None:
         return None, "no value"
     if isinstance(value, bool) or not isinstance(value, Real):
-        return None, f"{_kind(value)} is no number"
+        return None, f"{kind(value)} is no number"
     try:
         number = float(value)
     except OverflowError:
@@ -176,38 +169,5 @@ def checked_description(found: Description, name: str) -> Description:
     return replace(found, actions=actions)
 
 
-async def _answer(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What the function returns: awaited here, or run in a thread of its own that can be left behind."""
-    if inspect.iscoroutinefunction(function):
-        return await function(*arguments)
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Any] = loop.create_future()
-
-    def settle(outcome: Callable[[Any], None], value: Any) -> None:
-        if not done.done():
-            outcome(value)
-
-    def work() -> None:
-        value: Any
-        outcome: Callable[[Any], None]
-        try:
-            value, outcome = function(*arguments), done.set_result
-        except StopIteration as error:  # which no future takes
-            value = RuntimeError(f"StopIteration: {error}").with_traceback(error.__traceback__)
-            outcome = done.set_exception
-        except BaseException as error:
-            value, outcome = error, done.set_exception
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, outcome, value)
-
-    threading.Thread(target=work, name="environment", daemon=True).start()
-    result = await done
-    return await result if inspect.isawaitable(result) else result
-
-
 def _is_action(value: object) -> bool:
     return isinstance(value, str) and len(value.strip()) > 0 and len(value) <= LONGEST_ACTION
-
-
-def _kind(value: object) -> str:
-    return "nothing" if value is None else f"a value of type {type(value).__name__}"

@@ -13,8 +13,9 @@ import pytest
 
 from sage_spo.errors import SandboxError
 from sage_spo.graphs import diagnosis
+from sage_spo.graphs.held_run import hand_in
 from sage_spo.graphs.run_settings import RunSettings
-from sage_spo.graphs.session import hand_in, open_session, sandbox_of
+from sage_spo.graphs.session import open_session, sandbox_of
 from sage_spo.jobs.api import optimize
 from sage_spo.jobs.cli import main
 from sage_spo.jobs.result_screen import cost_words

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from sage_spo.graphs.session import Session, close_session, hand_in, open_session
+from sage_spo.graphs.held_run import close_session, hand_in
+from sage_spo.graphs.session import Session, open_session
 from sage_spo.settings import settings as installation
 from sage_spo.tasks.task import Task
 from sage_spo.tests.fakes.causes import PHONE, Target, failing_for, tickets

@@ -131,6 +131,7 @@ def test_what_is_no_strategy_is_refused_before_anything_is_stored(
     ("body", "words"),
     [
         ("raise KeyError('x')", r"raised KeyError: 'x' \(own_\d+\.py, line 4\)"),
+        ("next(iter(()))", r"raised RuntimeError: StopIteration: +\(own_\d+\.py, line 4\)"),
         ("return None", "returned nothing, not a list of prompts"),
         ("return 'Be better.'", "returned a value of type str, not a list"),
         (

@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from sage_spo.evaluation.choosers import (
+from sage_spo.evaluation.turns import (
     FASTEST,
     PULLS,
     Chooser,
