@@ -106,6 +106,15 @@ class FakeServer(Loopback):
                 raise TimeoutError(f"{len(self.log)} of {count} requests came in {seconds:g} s")
             time.sleep(0.005)
 
+    def all_requests(self, quiet: float = 0.5) -> int:
+        """How many requests have come in, once none has for so many seconds: those that a killed process sent just
+        before its end are read a little later (blocks)."""
+        before = -1
+        while (now := len(self.log)) != before:
+            before = now
+            time.sleep(quiet)
+        return now
+
     def application(self) -> web.Application:
         app = web.Application(client_max_size=16 * 1024**2)
         app.router.add_post("/v1/chat/completions", self._handle)

@@ -21,6 +21,8 @@ from sage_spo.tests.fakes.server import FakeServer
 from sage_spo.tests.one_run import BUDGET, GOOD, TASK, answering, committed, left, run_in_home, run_one
 
 every = pytest.mark.parametrize("strategy", STRATEGIES)
+UNLIKE = ("sage", "genetic", "dual-phase", "auto")
+"""Strategies that are built in different ways; the others ask through the same steps as these."""
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["sage_spo.tests.one_run"])
 """Processes that have imported all that a run needs."""
@@ -66,7 +68,9 @@ def test_a_bad_agent_costs_its_calls_at_most(home: Path, strategy: str):
     assert result.spend["spent"]["target_calls"] <= BUDGET["target_calls"]
 
 
-@every
+@pytest.mark.parametrize(
+    "strategy", [name if name in UNLIKE else pytest.param(name, marks=pytest.mark.full) for name in STRATEGIES]
+)
 def test_a_tenth_of_all_attempts_failing_in_every_way_changes_nothing(home: Path, whole: Whole, strategy: str):
     kinds: list[Fault] = [kind for kind in FAULTS if kind not in ("quota", "refusal", "trickle", "large")]
     faults = Faults(dict.fromkeys(kinds, 0.1 / len(kinds)), at_most=2)
@@ -90,7 +94,7 @@ def test_killed_on_its_way_it_resumes_to_the_same_result_and_pays_nothing_twice(
         server.wait_for_requests(min(moment, calls), seconds=60)
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join()
-        asked, kept = len(server.log), committed(home)
+        asked, kept = server.all_requests(), committed(home)
         resume("one", task=TASK)
         again = server.counts
     assert set(again) == set(needed)
