@@ -130,9 +130,8 @@ def spare(session: Session, champion: Prompt, iteration: int) -> list[Edit]:
     return [Edit(operation="remove", old=text) for text, gone in idle.items() if gone and text in standing]
 
 
-def in_doubt(session: Session, champion: Prompt, start: Prompt, iteration: int) -> list[Trial]:
+def in_doubt(session: Session, archive: Archive, champion: Prompt, start: Prompt, iteration: int) -> list[Trial]:
     """The champion's own sentences that were never left out, and that few requests named, as trials."""
-    archive = Archive.of(session, iteration)
     matched: dict[str, frozenset[str]] = {}
     since: dict[str, int] = {}
     for h in session.hypotheses_before(iteration):
