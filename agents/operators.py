@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -75,13 +76,19 @@ def demo_of(example: Example) -> Demo:
 
 def sentences(text: str) -> list[str]:
     """The sentences of a text; headings and list items are sentences of their own."""
-    return [part for part in re.split(r"(?<=[.!?])\s+|\n+", text.strip()) if part]
+    return list(_sentences(text))
+
+
+@lru_cache(maxsize=4096)
+def _sentences(text: str) -> tuple[str, ...]:
+    """Texts of a run are compared again in every iteration, and splitting them is what takes time there."""
+    return tuple(part for part in re.split(r"(?<=[.!?])\s+|\n+", text.strip()) if part)
 
 
 def new_sentences(prompt: Prompt, *parents: Prompt) -> list[str]:
     """The sentences of a prompt that none of its parents says."""
-    old = {sentence for parent in parents for sentence in sentences(parent.system)}
-    return [sentence for sentence in sentences(prompt.system) if sentence not in old]
+    old = {sentence for parent in parents for sentence in _sentences(parent.system)}
+    return [sentence for sentence in _sentences(prompt.system) if sentence not in old]
 
 
 # -- text ----------------------------------------------------------------------------------------------------

@@ -146,9 +146,8 @@ def without_harm(session: Session, accepted: Sequence[str], champion: Prompt, it
     return [i for n, i in enumerate(accepted) if not n or not harm & set(sentences(session.prompt(i).system))]
 
 
-def in_doubt(session: Session, champion: Prompt, start: Prompt, iteration: int) -> list[Trial]:
+def in_doubt(session: Session, archive: Archive, champion: Prompt, start: Prompt, iteration: int) -> list[Trial]:
     """The champion's own sentences that were never left out, and that few requests named, as trials."""
-    archive = Archive.of(session, iteration)
     matched: dict[str, frozenset[str]] = {}
     since: dict[str, int] = {}
     for h in session.hypotheses_before(iteration):

@@ -228,9 +228,8 @@ def keep_weeded(session: Session, iteration: int, proposals: Sequence[Proposed],
         session.suppose(replace(h, edits=tuple(e.model_dump() for e in edits), reason=reason))
 
 
-def trials(session: Session, iteration: int, proposals: Sequence[Proposed]) -> list[Trial]:
+def trials(archive: Archive, proposals: Sequence[Proposed]) -> list[Trial]:
     """Every edit of the proposals as one to be left out in turn, with what is known for and against it so far."""
-    archive = Archive.of(session, iteration)
     return [
         Trial((one.direction.index, place), edit, one.direction.matched, frozenset(one.shown), archive.odds(edit.text))
         for one in proposals
@@ -238,13 +237,12 @@ def trials(session: Session, iteration: int, proposals: Sequence[Proposed]) -> l
     ]
 
 
-def likely(session: Session, iteration: int, proposals: Sequence[Proposed]) -> list[Proposed]:
+def likely(archive: Archive, proposals: Sequence[Proposed]) -> list[Proposed]:
     """The proposals with those of their edits that are more likely of use than not, and that more than one request
     named or something measured speaks for: where few requests are made, one is no agreement."""
-    archive = Archive.of(session, iteration)
     found = {
         trial.key
-        for trial in trials(session, iteration, proposals)
+        for trial in trials(archive, proposals)
         if trial.prior > 0 and (len(archive.names(trial.edit.text)) > 1 or archive.measured(trial.edit.text) > 0)
     }
     return only(proposals, found)

@@ -263,7 +263,7 @@ async def critic(session: Session, state: SageState) -> Update:
         session.task, champion, weeded.proposals, session.desk, session.copies, iteration=iteration, tried=tried
     )
     if reason and not passed:  # a verdict on all of them at once leaves what more than one request named
-        passed = tuple(diagnosis.likely(session, iteration, weeded.proposals))
+        passed = tuple(diagnosis.likely(Archive.of(session, iteration), weeded.proposals))
     if reason:
         n = sum(len(one.edits) for one in weeded.proposals)
         session.emit("candidate_rejected", iteration=iteration, origin=f"{n} edits", reason=reason)

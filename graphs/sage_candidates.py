@@ -77,8 +77,10 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], lis
     """
     iteration, champion = state["iteration"], session.prompt(state["champion"])
     proposals = diagnosis.proposals(session, iteration)
-    trials = diagnosis.trials(session, iteration, proposals)
-    likely = diagnosis.likely(session, iteration, proposals)
+    # What is stored meanwhile, what sentences left out are worth, counts from the next iteration on.
+    archive = Archive.of(session, iteration)
+    trials = diagnosis.trials(archive, proposals)
+    likely = diagnosis.likely(archive, proposals)
     if likely and hidden(session, champion):
         return likely, [], True
     rng = session.generator(iteration, "attribution")
@@ -86,7 +88,7 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], lis
     harm = await blamed(session, champion, iteration)
     keep_left_out(session, iteration, harm)
     known = {share.trial.edit.text for share in harm}
-    doubtful = [t for t in in_doubt(session, champion, start, iteration) if t.edit.text not in known]
+    doubtful = [t for t in in_doubt(session, archive, champion, start, iteration) if t.edit.text not in known]
     if doubtful:
         missed = await bundles.missed(session, champion, start, doubtful, rng, iteration)
         keep_left_out(session, iteration, missed or [])
@@ -95,8 +97,8 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], lis
     sure = diagnosis.only(proposals, {t.key for t in best if t.prior > SURE})
     proposals = diagnosis.only(proposals, {trial.key for trial in best})
     # Once the real needs are met most of what is named is of no use, however often: what is measured has to show it.
-    most = odds_of(Archive.of(session, iteration).share)
-    trials = [replace(t, prior=min(t.prior, most)) for t in diagnosis.trials(session, iteration, proposals)]
+    most = odds_of(archive.share)
+    trials = [replace(t, prior=min(t.prior, most)) for t in diagnosis.trials(archive, proposals)]
     shares = await bundles.shares(session, champion, trials, rng, iteration=iteration) if trials else []
     if shares is None:
         return sure, gone, False

@@ -41,7 +41,9 @@ _RETRIES = 2
 """Of the client, after 429 and 5xx; each waits as the service wishes."""
 
 _FOLDER = Path(__file__).resolve().parent / "inside"
-_INSIDE = ("relay.py", "hosted.py", "analysis.py", "own_process.py", "plan.py", "values.py", "toolkit.py")
+_INSIDE = ("relay.py", "hosted.py", "analysis.py", "own_process.py", "plan.py", "values.py", "toolkit/*.py")
+"""What is handed over of that folder."""
+_HOME = "sage-spo/"
 _TABLE, _CODE = "table.json", "code.txt"
 _START = "import runpy\nrunpy.run_path({relay!r})['main']({request!r})\n"
 
@@ -179,7 +181,7 @@ class E2BSandbox:
 
     def _start(self, places: dict[str, str]) -> str:
         """What the kernel is told to run."""
-        limits, own = self.limits, {Path(path).name: place for path, place in places.items()}
+        limits, own = self.limits, {path.removeprefix(_HOME): place for path, place in places.items()}
         request = {
             "command": [own["hosted.py"], json.dumps(asdict(limits)), own[_TABLE], own[_CODE]],
             "environment": ENVIRONMENT,
@@ -237,8 +239,9 @@ async def _kill(creating: asyncio.Task[BoundedSandbox]) -> None:
 
 def _files(code: str, table: Table) -> list[tuple[str, bytes]]:
     """Path, relative to the home of the sandbox's user, and content of everything that a run needs."""
-    inside = [(f"sage-spo/{name}", (_FOLDER / name).read_bytes()) for name in _INSIDE]
-    return [*inside, (f"sage-spo/{_TABLE}", table.data), (f"sage-spo/{_CODE}", code.encode("utf-8", "replace"))]
+    own = [path for pattern in _INSIDE for path in sorted(_FOLDER.glob(pattern))]
+    inside = [(_HOME + path.relative_to(_FOLDER).as_posix(), path.read_bytes()) for path in own]
+    return [*inside, (_HOME + _TABLE, table.data), (_HOME + _CODE, code.encode("utf-8", "replace"))]
 
 
 def _output_room(limits: Limits) -> int:

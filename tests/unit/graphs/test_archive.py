@@ -230,7 +230,7 @@ async def test_sentences_that_few_named_are_in_doubt_and_those_that_many_named_a
     remember(session, acted_on(1, 1, INVOICE, *(f"1.{i}" for i in range(8)), outcome="accepted"))
     remember(session, acted_on(1, 2, OTHERS[0], "1.2", outcome="accepted", evidence=[[OTHERS[0], 0.7]]))
     assert Archive.of(session, 2).odds(INVOICE) >= TRUSTED
-    [trial] = in_doubt(session, champion, SEED, 2)
+    [trial] = in_doubt(session, Archive.of(session, 2), champion, SEED, 2)
     assert trial.edit == Edit(text=PARCEL)
     assert trial.matched == {"e1", "e5"}
     assert trial.prior == pytest.approx(named(1, 8))
@@ -238,13 +238,13 @@ async def test_sentences_that_few_named_are_in_doubt_and_those_that_many_named_a
 
 async def test_a_sentence_of_the_start_is_never_in_doubt(opened: Opened):
     session = await opened()
-    assert in_doubt(session, SEED, SEED, 2) == []
+    assert in_doubt(session, Archive.of(session, 2), SEED, SEED, 2) == []
 
 
 async def test_what_was_found_of_sentences_holds_over_a_resume(opened: Opened):
     session = await opened()
     champion = edited(session.task, SEED, [Edit(text=t) for t in (PARCEL, INVOICE, OTHERS[0])], "three edits")
-    trials = in_doubt(session, champion, SEED, 2)
+    trials = in_doubt(session, Archive.of(session, 2), champion, SEED, 2)
     assert [t.edit.text for t in trials] == [PARCEL, INVOICE, OTHERS[0]]
     keep_left_out(
         session,
@@ -258,7 +258,7 @@ async def test_what_was_found_of_sentences_holds_over_a_resume(opened: Opened):
     for again in (session, await opened()):
         archive = Archive.of(again, 3)
         assert (archive.measured(PARCEL), archive.measured(INVOICE)) == (6.4, -1.7)
-        assert in_doubt(again, champion, SEED, 3) == []
+        assert in_doubt(again, Archive.of(again, 3), champion, SEED, 3) == []
         assert [edit.old for edit in spare(again, champion, 3)] == [INVOICE, OTHERS[0]]
         assert spare(again, SEED, 3) == []  # they do not stand in it
         assert [h.status for h in again.hypotheses_of(2)] == ["spare", "dropped", "dropped"]

@@ -18,15 +18,15 @@ from hypothesis import strategies as st
 
 from sage_spo.evaluation.hypotheses import Support, p_value, predicate_problem
 
-FILE = Path(__file__).resolve().parents[3] / "sandbox" / "inside" / "toolkit.py"
+FILE = Path(__file__).resolve().parents[3] / "sandbox" / "inside" / "toolkit" / "__init__.py"
 
 
 def loaded() -> Any:
-    """The file as a worker loads it: by its path, outside of any package."""
+    """The toolkit as a worker loads it: by its path, without sage_spo around it."""
     spec = importlib.util.spec_from_file_location("toolkit", FILE)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules["toolkit"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
@@ -126,13 +126,16 @@ def failures_to_run(found: dict[str, tuple[list[Any], str]]) -> dict[str, str]:
     return {name: note for name, (_, note) in found.items() if note.startswith("failed")}
 
 
-# --- what the file may use
+# --- what the files may use
 
 
-def test_the_file_needs_numpy_and_pandas_alone() -> None:
-    tree = ast.parse(FILE.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("file", sorted(FILE.parent.glob("*.py")), ids=lambda file: file.name)
+def test_every_file_needs_numpy_and_pandas_alone(file: Path) -> None:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    names |= {node.module or "." for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names |= {node.module or "." for node in found if not node.level}
+    assert {node.level for node in found} <= {0, 1}
     own = {name.partition(".")[0] for name in names} - {"numpy", "pandas"}
     assert own <= set(sys.stdlib_module_names)
 
@@ -491,7 +494,7 @@ def test_values_of_any_text_are_quoted_and_counted_exactly() -> None:
 @given(st.one_of(st.text(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans()))
 @settings(deadline=None)
 def test_a_literal_is_the_value_and_nothing_more(value: Any) -> None:
-    source = toolkit._literal(value)
+    source = toolkit.literals.literal_of(value)
     assert source is None or (ast.literal_eval(source) == value and len(source) <= 120)
     assert source is not None or len(repr(value)) > 100
     assert source is None or "\n" not in source
@@ -499,7 +502,7 @@ def test_a_literal_is_the_value_and_nothing_more(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf, [1], {"a": 1}, (1,), pd.Timestamp(0), 1j, b"x"])
 def test_what_has_no_plain_literal_gets_none(value: Any) -> None:
-    assert toolkit._literal(value) is None
+    assert toolkit.literals.literal_of(value) is None
 
 
 def odd_tables() -> dict[str, pd.DataFrame]:
