@@ -143,11 +143,11 @@ def append(path: Path, row: Row) -> None:
         file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-async def in_child(plan: Plan, environment: dict[str, str]) -> tuple[Row | None, str]:
-    """The row of one run in a child process, else why there is none."""
+async def in_child(plan: Plan, environment: dict[str, str], script: Path = SCRIPT) -> tuple[Row | None, str]:
+    """The row of one run in a child process of the script, else why there is none."""
     with tempfile.TemporaryDirectory(prefix="landscape-", ignore_cleanup_errors=True) as folder:
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(SCRIPT), "--worker", json.dumps(asdict(plan))),
+            *(sys.executable, str(script), "--worker", json.dumps(asdict(plan))),
             stdout=PIPE,
             stderr=PIPE,
             cwd=folder,  # no .env of anybody's

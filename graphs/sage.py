@@ -312,7 +312,8 @@ async def validator(session: Session, state: SageState) -> Update:
     others = [i for i in candidates if i not in shorter]
     outcome = Outcome(session.prompt(state["champion"]), [])
     if others:
-        outcome = await judge(session, {**state, "candidates": others}, track)  # type: ignore[typeddict-item]
+        before = {"candidates": others, "proposed": state["proposed"] - len(shorter)}
+        outcome = await judge(session, {**state, **before}, track)  # type: ignore[typeddict-item]
     if shorter:
         outcome = await judge_shorter(session, state, shorter[0], outcome)
     accepted = without_harm(session, state["accepted"], outcome.champion, state["iteration"])

@@ -91,3 +91,17 @@ def test_rows_are_held_against_one_seed_by_seed(tmp_path: Path) -> None:
     wrong = benchmark("paired", str(rows), "--against", "c")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "there is no row 'c'" in wrong.stderr
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not TOOLS.is_dir(), reason="the landscape benchmark is not beside the repository")
+def test_the_landscapes_of_tasks_are_held_against_what_strategies_gain(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    small = ("--strategies", "random", "genetic", "--seeds", "0", "--budget", "500", "--jobs", "1")
+    done = benchmark("ruggedness", *small, "--out", str(rows))
+    assert done.returncode == 0, done.stderr
+    [task] = json.loads(done.stdout.splitlines()[-1])["tasks"]
+    assert task == json.loads(rows.read_text(encoding="utf-8"))
+    assert list(task["gains"]) == ["random", "genetic"]
+    assert task["verdict"] in ("rugged", "smooth", "no structure found")
+    assert task["prompts"] >= 12
