@@ -46,6 +46,8 @@ async def drive_graph(
     error = None
     path = home / "checkpoints.sqlite"
     async with AsyncSqliteSaver.from_conn_string(str(path)) as saver:
+        # As the run store: what is committed outlives the process, and a disk need not be waited for at every node.
+        await saver.conn.execute("PRAGMA synchronous=NORMAL")
         graph = build(saver)
         try:
             try:
