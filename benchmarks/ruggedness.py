@@ -57,15 +57,17 @@ def work(plan: Plan) -> Row:
     from sage_spo.tasks.prompt import fill
 
     task, gains = landscape_task(common, plan.seed), {}
-    names, began = plan.strategy.split(), time.monotonic()
+    names, began = json.loads(plan.strategy), time.monotonic()
     with common.server(task_seed=plan.seed, **plan.server) as server:
         models = {"target": "openai:target", "agent": "openai:agent", "base_url": server.api}
-        for name in names:
+        for place, name in enumerate(names):
             budget = {"target_calls": plan.budget, "agent_calls": plan.agent_calls}
-            result = optimize(task, budget=budget, seed=plan.seed, certify=False, run=name, **models, **keywords(name))
+            result = optimize(
+                task, budget=budget, seed=plan.seed, certify=False, run=f"row{place}", **models, **keywords(name)
+            )
             text = fill(result.best.components["system"], "{input}", {}, task.labels)
             gains[name] = truth.judge(plan.seed, text)["normalised_gain"]
-        found = landscape(names, task=task, embeddings="local")
+        found = landscape([f"row{place}" for place in range(len(names))], task=task, embeddings="local")
     scale = None if found.range is None else min(MOST_RANGE, found.range.value / found.typical)
     figures = found.model_dump(include={"verdict", "agreement", "p", "typical", "spread", "edit_share", "met"})
     figures |= {"prompts": len(found.prompts), "range": scale, "seconds": time.monotonic() - began}
@@ -95,7 +97,10 @@ def correlations(rows: list[Row]) -> list[dict[str, Any]]:
     ranges = rankdata([row["range"] for row in known])
     found = []
     for one, other in combinations(rows[0]["gains"], 2):
-        more = rankdata([row["gains"][one] - row["gains"][other] for row in known])
+        differences = [row["gains"][one] - row["gains"][other] for row in known]
+        if len(set(differences)) < 2:
+            continue
+        more = rankdata(differences)
         test = permutation_test(
             (ranges,), lambda x, more=more: np.corrcoef(x, more)[0, 1], permutation_type="pairings", rng=0
         )
@@ -145,7 +150,7 @@ def main() -> int:
             keywords(name)
         except UsageError as error:
             p.error(f"{name}: {error}")
-    tools, names = folder_of_tools(p, a.tools), " ".join(dict.fromkeys(a.strategies))
+    tools, names = folder_of_tools(p, a.tools), json.dumps(list(dict.fromkeys(a.strategies)))
     server = {"timeout_s": HANG_SECONDS}
     plans = [Plan(names, a.budget, a.budget // 16, seed, tools, server) for seed in dict.fromkeys(a.seeds)]
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -15,6 +15,7 @@ from ..models.names import check_model
 from ..models.prices import price
 from ..seeding import digest
 from ..tasks.target import Output, Usage
+from ..traces.home import whole_file
 from .concurrency import Concurrency
 from .paid_call import PaidRequest
 from .paid_calls import PaidCalls
@@ -78,7 +79,8 @@ class PaidEmbeddings:
             found = await embed(texts, self.model, self.base_url)
             if found.ndim != 2 or len(found) != len(texts) or not found.size or not np.isfinite(found).all():
                 raise TransientModelError(f"{self.name} gave embeddings that cannot be used", spent=True)
-            saved(path, found)
+            with whole_file(path) as file:
+                np.save(file, found)
             return Output(f"in {path.name}", Usage(None, 0))
 
         return PaidRequest(
@@ -88,14 +90,6 @@ class PaidEmbeddings:
             max_output_tokens=0,
             price=self.price,
         )
-
-
-def saved(path: Path, table: NDArray[np.float32]) -> None:
-    """Write the file whole or not at all, whenever the process is killed."""
-    beside = path.with_suffix(".part")
-    with beside.open("wb") as file:
-        np.save(file, table)
-    beside.replace(path)
 
 
 def _gone(path: Path) -> Path:

@@ -31,6 +31,10 @@ HARMFUL = math.log(0.1 / 0.9)
 TRUSTED = math.log(20)
 """An edit of at least these odds is not left out to see whether it is missed."""
 
+SURE = math.log(3)
+"""An edit that was left out and has at least these odds is not left out again. Where nothing can be left out, an edit
+has to be as likely as this."""
+
 REFUTED = math.log(0.06)
 """An edit of lower odds is idle."""
 

@@ -11,7 +11,7 @@ from ..agents.diagnostician import Draft
 from ..agents.edits import Edit, edited
 from ..agents.meaning import said_before, same_meaning
 from ..agents.operators import new_sentences, sentences
-from ..evaluation.usefulness import REFUTED, REJECTED, TRUSTED, named, useful_share
+from ..evaluation.usefulness import REFUTED, REJECTED, SURE, TRUSTED, named, useful_share
 from ..tasks.prompt import Prompt
 from ..traces.rows import LEFT_OUT, Hypothesis
 from .search import REFUTED as REJECTED_OUTCOMES
@@ -123,31 +123,43 @@ def carried(
 def spare(session: Session, champion: Prompt, iteration: int) -> list[Edit]:
     """Removals of the champion's sentences that were found to do nothing, in this iteration or an earlier one; not of
     those without which a candidate was measured and rejected, unless they do harm."""
-    idle: dict[str, bool] = {}
     missed: set[str] = set()
     for decision in session.decisions_before(iteration):
         prompt = session.prompt(decision.prompt_id)
         if decision.verdict in REJECTED_OUTCOMES and prompt.parents:
-            missed |= set(new_sentences(session.prompt(prompt.parents[0]), prompt))
-    for h in (*session.hypotheses_before(iteration), *session.hypotheses_of(iteration)):
-        if h.source == LEFT_OUT:
-            missed -= set(h.support["harm"])
-            idle |= {str(text): text in h.support["idle"] for text, _ in h.support["evidence"]}
-    standing = set(sentences(champion.system)) - missed
+            parent = session.prompt(prompt.parents[0])
+            gone = new_sentences(parent, prompt)
+            if 2 * len(gone) <= len(sentences(parent.system)):  # else it was written anew
+                missed |= set(gone)
+    idle: dict[str, bool] = {}
+    for h in _left_out(session, iteration):
+        idle |= {str(text): text in h.support["idle"] for text, _ in h.support["evidence"]}
+    harm = _harmful(session, iteration)
+    idle = {text: gone and text not in missed for text, gone in idle.items()} | dict.fromkeys(harm, True)
+    standing = set(sentences(champion.system))
     return [Edit(operation="remove", old=text) for text, gone in idle.items() if gone and text in standing]
 
 
 def without_harm(session: Session, accepted: Sequence[str], champion: Prompt, iteration: int) -> list[str]:
     """Of the accepted prompts those that may take the lead back from the champion: where it is free of sentences that
     were found to do harm, they have to be too. The first, which the search set out from, always may."""
-    found = (h for h in (*session.hypotheses_before(iteration), *session.hypotheses_of(iteration)))
-    harm = {str(text) for h in found if h.source == LEFT_OUT for text in h.support.get("harm", ())}
-    harm -= set(sentences(champion.system))
+    harm = _harmful(session, iteration).difference(sentences(champion.system))
     return [i for n, i in enumerate(accepted) if not n or not harm & set(sentences(session.prompt(i).system))]
 
 
+def _left_out(session: Session, iteration: int) -> list[Hypothesis]:
+    """What leaving the champions' sentences out has shown, up to this iteration, oldest first."""
+    every = (*session.hypotheses_before(iteration), *session.hypotheses_of(iteration))
+    return [h for h in every if h.source == LEFT_OUT]
+
+
+def _harmful(session: Session, iteration: int) -> set[str]:
+    return {str(text) for h in _left_out(session, iteration) for text in h.support.get("harm", ())}
+
+
 def in_doubt(session: Session, archive: Archive, champion: Prompt, start: Prompt, iteration: int) -> list[Trial]:
-    """The champion's own sentences that were never left out, and that few requests named, as trials."""
+    """The champion's own sentences that few requests named, and whose trials so far leave open whether they are of use,
+    as trials."""
     matched: dict[str, frozenset[str]] = {}
     since: dict[str, int] = {}
     for h in session.hypotheses_before(iteration):
@@ -155,11 +167,13 @@ def in_doubt(session: Session, archive: Archive, champion: Prompt, start: Prompt
             matched[text] = matched.get(text, frozenset()) | frozenset(h.matched)
             if h.support.get("outcome") == "accepted":
                 since.setdefault(text, h.iteration)
+    idle = {edit.old for edit in spare(session, champion, iteration)}
     trials = []
     for place, text in enumerate(new_sentences(champion, start)):
         prior = archive.odds(text, since.get(text))
         without = Edit(operation="remove", old=text)
-        if archive.measured(text) or prior >= TRUSTED or session.task.violations(_applied(session, champion, without)):
+        settled = text in idle or prior >= (SURE if archive.measured(text) else TRUSTED)
+        if settled or session.task.violations(_applied(session, champion, without)):
             continue
         trials.append(
             Trial((LEFT_OUT_FROM + place, 0), Edit(text=text), matched.get(text, frozenset()), frozenset(), prior)

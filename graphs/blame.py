@@ -16,6 +16,7 @@ from ..evaluation.usefulness import harmful
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from ..tasks.task import SplitName
+from .bundles import room_for_trials
 from .session import Session
 
 LOOKED_AT = 6
@@ -43,9 +44,12 @@ class Suspect:
 
 async def blamed(session: Session, champion: Prompt, iteration: int) -> list[Share]:
     """The new sentences of a champion that break more than they mend, as shares with their harm; none where that was
-    looked into before, and where the budget has no room for it."""
+    looked into before, and where the budget has no room for that and a race after it."""
     before = _predecessor(session, champion, iteration)
     suspects = [] if before is None else _suspects(session, champion, before)
+    looks = sum(min(LOOKED_AT, len(suspect.broken)) for suspect in suspects)
+    if not suspects or not room_for_trials(session, looks + LOOKED_AT, costs=1):
+        return []
     try:
         right = _beyond_chance(await _right_without(session, champion, [(s, s.broken) for s in suspects]))
         guilty = [(s, found) for s, found in zip(suspects, right, strict=True) if harmful(sum(found), len(found))]
@@ -54,6 +58,8 @@ async def blamed(session: Session, champion: Prompt, iteration: int) -> list[Sha
         return []
     shares = []
     for (suspect, found), still in zip(guilty, mended, strict=True):
+        if suspect.mended and not still:
+            continue  # what it is good for was not seen
         again, lost = sum(found) / len(found), 1 - sum(still.values()) / len(still) if still else 0.0
         if again * len(suspect.broken) > lost * len(suspect.mended):
             trial = Trial((BLAMED_FROM + len(shares), 0), Edit(text=suspect.text), frozenset(), frozenset())

@@ -144,6 +144,12 @@ def failures(
     return [e for e in shuffled(without_demos(session.task.search, prompt), rng) if e.id in bad]
 
 
+def room_for_trials(session: Session, count: int, costs: int = COSTS) -> bool:
+    """Whether the budget has room for so many trials, each of so many target calls, and for a race after them."""
+    race = 2 * (session.rules.block + min(session.rules.holdout, len(session.task.holdout)))
+    return session.calls.room_for_new("target", count * costs + race)
+
+
 async def _measured(
     session: Session,
     build: Callable[[Sequence[Edit]], Prompt],
@@ -151,9 +157,7 @@ async def _measured(
     failing: Sequence[Example],
     iteration: int,
 ) -> list[Share] | None:
-    rules, task = session.rules, session.task
-    race = 2 * (rules.block + min(rules.holdout, len(task.holdout)))
-    if not session.calls.room_for_new("target", len(trials) * COSTS + race):
+    if not room_for_trials(session, len(trials)):
         return None
     try:
         found = await attribute(session.evaluator, build, trials, failing)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..errors import StoreError
 from ..evaluation.choosing.chooser import Chooser, make_chooser
 from ..evaluation.choosing.exemplars import ExemplarChooser, make_exemplar_chooser
+from ..traces.home import whole_file
 from .decide_methods import DecideOptions, Method
 
 Tables = Sequence[NDArray[np.floating[Any]]]
@@ -49,11 +50,8 @@ class Learning:
             return
         named = {f"arms/{name}": value for name, value in self.chooser.state().items()}
         named |= {f"exemplars/{name}": value for name, value in self.exemplars.state().items()}
-        path = state_path(self.folder, round)
-        beside = path.with_suffix(".part")
-        with beside.open("wb") as file:
+        with whole_file(state_path(self.folder, round)) as file:
             np.savez(file, allow_pickle=False, **named)
-        beside.replace(path)
         state_path(self.folder, round - KEPT).unlink(missing_ok=True)
 
     def _row(self, arm: int) -> NDArray[np.floating[Any]]:

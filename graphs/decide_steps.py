@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 
 from ..agents.actor import Chosen, meta_prompt_text, pairs_text, summary_text
-from ..agents.domain import rephrased
 from ..errors import BudgetExceeded, ModelError, TaskError
 from ..evaluation.meta_scores import LOWEST, batch_score, maximised, minimised
 from ..traces.rows import Action, Round
@@ -18,6 +17,7 @@ from .decide_learning import Learning, open_learning
 from .decide_result import decision_run
 from .decide_session import DecideSession, Shown, open_decide_session
 from .decide_state import DecideState
+from .decide_versions import Versions, versions
 from .state import Update
 from .steps import Node, closing, like
 
@@ -180,18 +180,12 @@ async def _learning(session: DecideSession, round: int) -> Learning:
         return session.learning
     description, how = session.description, session.how
     wording = description.wording(how.wording)
-    texts: tuple[tuple[str, ...], tuple[str, ...]] = ((wording.task,), (wording.instruction,))
+    texts: Versions = ((wording.task,), (wording.instruction,))
     tables: list[np.ndarray] = [np.zeros((1, 1)), np.zeros((1, 1))]
     if not how.agent:
         tables = [np.zeros((len(description.actions), 1))]
     if how.rephrased and session.desk is not None and session.embeddings is not None:
-        for_task = await rephrased(wording.task, session.options.arms, "description", session.desk)
-        for_instruction = await rephrased(wording.instruction, session.options.arms, "instruction", session.desk)
-        if for_task.missing:
-            session.emit("fewer_arms", message=for_task.words("description"))
-        if for_instruction.missing:
-            session.emit("fewer_arms", message=for_instruction.words("instruction"))
-        texts = (for_task.texts, for_instruction.texts)
+        texts = await versions(session, session.desk, wording)
         if session.options.embedding == "shared":
             pairs = [f"{task}\n\n{instruction}" for task in texts[0] for instruction in texts[1]]
             tables = [await session.embeddings.embed(pairs, "pairs", 0)]

@@ -75,19 +75,20 @@ class HeldRun(ABC):
         """A generator of its own for this place of the run (iteration, role, index)."""
         return generator(self.calls.seed, *path)
 
-    async def begin(self, in_flight: int | Callable[[int], int]) -> int:
-        """Take up what earlier processes of the run paid for (`in_flight`: see `PaidCalls.restore`), and mark it as
-        running; returns how often it has been taken up."""
-        restarts = self.run.restarts + (self.run.status != "created")
-        await self.calls.restore(restarts=restarts, in_flight=in_flight)
-        await self.store.update_run(self.run.id, status="running", restarts=restarts)
+    @property
+    def restarts(self) -> int:
+        """How often the run has been taken up, this time included."""
+        return self.run.restarts + (self.run.status != "created")
+
+    async def begin(self, in_flight: int | Callable[[int], int]) -> None:
+        """Take up what earlier processes of the run paid for (`in_flight`: see `PaidCalls.restore`)."""
+        await self.calls.restore(restarts=self.restarts, in_flight=in_flight)
         self.calls.on_trouble = lambda message: self.emit("call_failed", message=message)
         self.calls.on_call = lambda call: self.tell(
             "call", role=call.role, usd=call.usd, tokens=call.input_tokens + call.output_tokens
         )
         self.calls.on_wait = lambda seconds: self.tell("rate_limit", seconds=seconds)
         self.calls.on_outage = lambda event, fields: self.emit(event, **fields)
-        return restarts
 
     def hold(self, owner: str) -> None:
         """Renew the lease of this owner until the session is closed."""
@@ -142,6 +143,7 @@ async def held(run_id: str, assemble: Assemble[S]) -> S:
             owner = await lease.take_lease(store, run_id, run.alias or run_id)
             try:
                 session = await assemble(run, store, home, _handed_in.pop(run_id, {}))
+                await store.update_run(run_id, status="running", restarts=session.restarts)
             except BaseException:
                 await store.release_lease(run_id, owner)
                 raise

@@ -38,6 +38,7 @@ from .sage_candidates import (
     scores_labels,
     together,
 )
+from .search import Search
 from .search_loop import SPENT, after_validate, judge, leader, proposed, settle
 from .session import Session
 from .state import Context, Graph, RunState, Update
@@ -147,7 +148,7 @@ async def export(session: Session, state: SageState) -> Update:
     if session.desk is None:
         return update
     wanted = looked_for(session, champion, options.share)
-    examples = affordable(session, champion, wanted) if iteration > 1 else wanted
+    examples = affordable(session, champion, wanted) if Search(session, state, iteration).earlier else wanted
     update["last"] = not examples
     if examples and await measure_champion(session, champion, examples):
         # What was accepted on a short race has been measured at length now.
@@ -292,14 +293,14 @@ async def attribution(session: Session, state: SageState) -> Update:
         for child in await directed(session, state, state["directions"], known):
             kept.setdefault(child.id, child)
         await fill(session, state, kept, known, session.options.candidates - len(kept))
-    elif not kept and not state["last"]:
+    elif not kept and not state.get("last"):
         await fill(session, state, kept, known, FILL)
-    if session.desk is not None and not state["last"] and scores_labels(session, state["champion"]):
+    if session.desk is not None and not state.get("last") and scores_labels(session, state["champion"]):
         tried_alone = False
         for child in from_playbook(session, state, known | set(kept)):
             kept.setdefault(child.id, child)
     update = proposed(session, state, iteration, list(kept.values()))
-    if state["last"] and update.get("stop"):
+    if state.get("last") and update.get("stop") and not session.turn:
         update["stop"] = SPENT
     return {**update, "tried_alone": tried_alone, "left_out": left_out if left_out in kept else ""}
 

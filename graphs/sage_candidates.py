@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from ..agents.proposer import Proposed
 from ..agents.rewriter import rewrite
 from ..agents.validator import Outcome, Verdict
 from ..agents.workspace import FAILS_BELOW
-from ..evaluation.usefulness import REFUTED, odds_of
+from ..evaluation.usefulness import REFUTED, SURE, odds_of
 from ..tasks.prompt import Prompt
 from . import bundles, diagnosis
 from .archive import Archive, in_doubt, keep_left_out, spare
@@ -35,9 +34,6 @@ little: what several requests named is taken together, and looked into in the ne
 
 TOGETHER = 12
 """So many edits are tried in one bundle: among more, those that do harm hide what the others mend."""
-
-SURE = math.log(3)
-"""Where nothing can be left out, an edit has to be as likely as this."""
 
 
 def together(session: Session, champion: Prompt, chosen: Sequence[Proposed], gone: Sequence[Edit]) -> Prompt:
@@ -85,10 +81,8 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], lis
         return likely, [], True
     rng = session.generator(iteration, "attribution")
     start = Search(session, state, iteration).start
-    harm = await blamed(session, champion, iteration)
-    keep_left_out(session, iteration, harm)
-    known = {share.trial.edit.text for share in harm}
-    doubtful = [t for t in in_doubt(session, archive, champion, start, iteration) if t.edit.text not in known]
+    keep_left_out(session, iteration, await blamed(session, champion, iteration))
+    doubtful = in_doubt(session, archive, champion, start, iteration)
     if doubtful:
         missed = await bundles.missed(session, champion, start, doubtful, rng, iteration)
         keep_left_out(session, iteration, missed or [])

@@ -230,9 +230,9 @@ async def _assemble(run: Run, store: RunStore, home: Path, objects: dict[str, An
         sandbox=await asyncio.to_thread(sandbox_of, settings),
     )
     session.hold_certification(task.seed_prompt)
-    restarts = await session.begin(evaluator.limit.reached)
+    await session.begin(evaluator.limit.reached)
     session.paid_before = {(r.iteration, r.index): r.usd for r in await store.code_runs(run.id) if r.usd}
-    session.ledger.restore_code(session.paid_before.values(), restarts=restarts, in_flight=CODE_IN_FLIGHT)
+    session.ledger.restore_code(session.paid_before.values(), restarts=session.restarts, in_flight=CODE_IN_FLIGHT)
     await evaluator.restore()
     for stored in (await store.prompts(run.id)).values():
         session._prompts[stored.id] = Prompt(**stored.content, parents=stored.parents, origin=stored.origin)

@@ -46,11 +46,11 @@ async def drive_graph(
     error = None
     path = home / "checkpoints.sqlite"
     async with AsyncSqliteSaver.from_conn_string(str(path)) as saver:
-        # As the run store: what is committed outlives the process, and a disk need not be waited for at every node.
-        await saver.conn.execute("PRAGMA synchronous=NORMAL")
         graph = build(saver)
         try:
             try:
+                # As the run store: what is committed outlives the process, and no node waits for the disk.
+                await saver.conn.execute("PRAGMA synchronous=NORMAL")
                 # At the end no task is left: a run that is taken up there (see `named_runs`) begins anew. Not `next`:
                 # it leaves out a task whose writes are stored while the checkpoint after it is not.
                 begun = (await graph.aget_state(config)).tasks

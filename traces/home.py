@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import DiskFull, StoreError
 
@@ -42,3 +45,12 @@ def disk_full(error: BaseException, path: Path) -> DiskFull | None:
     if not full:
         return None
     return DiskFull(f"{path} cannot be written: the disk is full. What was committed is safe; free some space there")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which is there whole or not at all, whenever the process is killed."""
+    beside = path.with_suffix(".part")
+    with beside.open("wb") as file:
+        yield file
+    beside.replace(path)

@@ -225,15 +225,19 @@ async def test_what_a_crashed_execution_of_the_step_has_left_changes_nothing(ope
 
 async def test_sentences_that_few_named_are_in_doubt_and_those_that_many_named_are_not(opened: Opened):
     session = await opened()
-    champion = edited(session.task, SEED, [Edit(text=t) for t in (PARCEL, INVOICE, OTHERS[0])], "three edits")
+    texts = (PARCEL, INVOICE, OTHERS[0], OTHERS[1])
+    champion = edited(session.task, SEED, [Edit(text=t) for t in texts], "four edits")
     remember(session, acted_on(1, 0, PARCEL, "1.0", outcome="accepted", matched=("e1", "e5")))
     remember(session, acted_on(1, 1, INVOICE, *(f"1.{i}" for i in range(8)), outcome="accepted"))
-    remember(session, acted_on(1, 2, OTHERS[0], "1.2", outcome="accepted", evidence=[[OTHERS[0], 0.7]]))
+    remember(session, acted_on(1, 2, OTHERS[0], "1.2", outcome="accepted", evidence=[[OTHERS[0], 3.2]]))
+    remember(session, acted_on(1, 3, OTHERS[1], "1.3", outcome="accepted", evidence=[[OTHERS[1], 0.7]]))
     assert Archive.of(session, 2).odds(INVOICE) >= TRUSTED
-    [trial] = in_doubt(session, Archive.of(session, 2), champion, SEED, 2)
-    assert trial.edit == Edit(text=PARCEL)
-    assert trial.matched == {"e1", "e5"}
-    assert trial.prior == pytest.approx(named(1, 8))
+    named_once, measured_too_little = in_doubt(session, Archive.of(session, 2), champion, SEED, 2)
+    assert named_once.edit == Edit(text=PARCEL)
+    assert named_once.matched == {"e1", "e5"}
+    assert named_once.prior == pytest.approx(named(1, 8))
+    assert measured_too_little.edit == Edit(text=OTHERS[1])
+    assert measured_too_little.prior == pytest.approx(named(1, 8) + 0.7)
 
 
 async def test_a_sentence_of_the_start_is_never_in_doubt(opened: Opened):
