@@ -54,10 +54,14 @@ async def test_what_could_not_be_rephrased_is_not_asked_again_when_the_run_goes_
     assert result.exit_code == 0
 
 
+def damage(home: Path) -> None:
+    [path] = home.glob("runs/*/versions.json")
+    path.write_text("[1", encoding="utf-8")
+
+
 async def test_damaged_ones_are_one_line(home: Path) -> None:
     with FakeServer(ScriptedActor()) as server:
         await stopped_after_a_round(server.url)
-        [path] = list(home.glob("runs/*/versions.json"))
-        path.write_text("[1", encoding="utf-8")
+        damage(home)
         with pytest.raises(StoreError, match="the run's meta-prompts are gone or damaged"):
             await decided(server.url)
