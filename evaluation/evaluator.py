@@ -132,14 +132,14 @@ class Evaluator:
         """By what the answer to each of the job's examples is known in the store, in order."""
         return [request.key for request in self._requests(job, role)]
 
-    def affordable(self, *jobs: Job, role: Role = "target") -> bool:
-        """Whether all the jobs fit the budget now; what the run has already is free."""
-        if self.calls.room_for_new(role, sum(len(job.examples) for job in jobs)):
+    def affordable(self, *jobs: Job, role: Role = "target", beside: int = 0) -> bool:
+        """Whether all the jobs fit the budget now, and so many calls beside them; what the run has already is free."""
+        if self.calls.room_for_new(role, sum(len(job.examples) for job in jobs) + beside):
             return True  # even if none of it were known
-        return self._fitting([self._requests(job, role) for job in jobs], role) == len(jobs)
+        return self._fitting([self._requests(job, role) for job in jobs], role, beside) == len(jobs)
 
-    def _fitting(self, wanted: Sequence[Sequence[PaidRequest]], role: Role) -> int:
-        return self.calls.fitting(role, ([request.key for request in requests] for requests in wanted))
+    def _fitting(self, wanted: Sequence[Sequence[PaidRequest]], role: Role, beside: int = 0) -> int:
+        return self.calls.fitting(role, ([request.key for request in requests] for requests in wanted), beside)
 
     def _requests(self, job: Job, role: Role) -> list[PaidRequest]:
         """One request for each of the job's examples."""

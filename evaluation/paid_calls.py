@@ -87,14 +87,14 @@ class PaidCalls:
         has room for one is decided as it was the first time: as if they were still to be made."""
         self._replayed = {key for key, made in self._journal.items() if made >= step} if step <= self._newest else set()
 
-    def fitting(self, role: Role, blocks: Iterable[Iterable[str]]) -> int:
-        """How many of the blocks of logical calls, given by their keys and taken in order, fit the budget; what the
-        run has asked before is free."""
+    def fitting(self, role: Role, blocks: Iterable[Iterable[str]], beside: int = 0) -> int:
+        """How many of the blocks of logical calls, given by their keys and taken in order, fit the budget with so many
+        calls `beside` them; what the run has asked before is free."""
         new: set[str] = set()
         number = 0
         for number, keys in enumerate(blocks, start=1):
             new.update(key for key in keys if key not in self._journal or key in self._replayed)
-            if not self.room_for_new(role, len(new)):
+            if not self.room_for_new(role, len(new) + beside):
                 return number - 1
         return number
 

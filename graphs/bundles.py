@@ -34,8 +34,8 @@ COSTS = 6
 FEW_EDITS = 6
 """For fewer edits than the budget can try it is not worth measuring the champion again."""
 
-LEAST = 80
-"""Causes are not looked for on fewer examples."""
+LEAST, CUT = 80, 8
+"""Causes are not looked for on fewer examples. Where the budget does not pay for all, so many fewer are tried."""
 
 
 async def measure_champion(session: Session, champion: Prompt, examples: Sequence[Example]) -> bool:
@@ -60,12 +60,10 @@ def looked_for(session: Session, champion: Prompt, share: float | None) -> Seque
 def affordable(session: Session, champion: Prompt, examples: Sequence[Example]) -> Sequence[Example]:
     """So many of the examples as the budget has room for beside a few edits that are tried and their race; none where
     these are too few to find causes in."""
-    known = session.evaluator.scores(champion.id, examples)
     race = 2 * session.rules.block + min(session.rules.holdout, len(session.task.holdout))
     least = min(LEAST, len(examples))
-    new = [place for place, example in enumerate(examples) if example.id not in known]
-    while new and not session.calls.room_for_new("target", len(new) + FEW_EDITS * COSTS + race):
-        examples = examples[: new.pop()]
+    while examples and not session.evaluator.affordable(Job(champion, examples), beside=FEW_EDITS * COSTS + race):
+        examples = examples[:-CUT]
     return examples if len(examples) >= least else ()
 
 

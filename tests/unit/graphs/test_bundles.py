@@ -10,6 +10,7 @@ import pytest
 from sage_spo.agents.attribution import Share, Trial
 from sage_spo.agents.edits import Edit, edited
 from sage_spo.agents.validator import Outcome
+from sage_spo.evaluation.budget import Budget
 from sage_spo.evaluation.evaluator import Job
 from sage_spo.graphs import bundles
 from sage_spo.graphs.sage_candidates import judge_shorter, together
@@ -154,3 +155,23 @@ async def test_it_waits_where_another_candidate_was_accepted(opened: Opened):
     assert [(v.prompt_id, v.outcome) for v in outcome.verdicts] == [(shorter.id, "second best")]
     assert outcome.champion == SEED
     assert session.evaluator.records(shorter.id) == []
+
+
+# -- what the budget leaves for a diagnosis ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("beyond", "expected"), [(96, 96), (95, 88), (80, 80), (79, 0)])
+async def test_a_diagnosis_looks_at_as_many_examples_as_leave_room_for_edits_and_their_race(
+    opened: Opened, beyond: int, expected: int
+):
+    session = await opened(failing_for(PHONE), LARGE)
+    after = 2 * session.rules.block + session.rules.holdout + bundles.FEW_EDITS * bundles.COSTS
+    session.ledger.budget = Budget(target_calls=beyond + after)
+    assert len(bundles.affordable(session, SEED, LARGE.search)) == expected
+    await session.evaluator.measure(Job(SEED, LARGE.search[:40]))
+    assert len(bundles.affordable(session, SEED, LARGE.search)) == expected  # what is known is free
+
+
+async def test_a_small_task_is_looked_at_whole(opened: Opened):
+    session = await opened(failing_for(PHONE))
+    assert len(bundles.affordable(session, SEED, TASK.search[:20])) == 20
