@@ -175,13 +175,15 @@ def triage(
     useful: Callable[[Tested], float] | None = None,
 ) -> list[Tested]:
     """The directions to act on: those of the greatest expected gain, which is the failures that may be explained, times
-    their rate, times how likely the fix is `useful` (0 to 1; None: how far the cause is believed).
+    their rate, times how likely the fix is `useful` (0 to 1; None where no agent model is asked: how far the cause is
+    believed).
 
-    Those with a fix that was tried before are left out. One without a fix has to be confirmed: it is to be worked out
-    in a request of its own.
+    Those with a fix that was tried before are left out. Where an agent model is asked, one without a fix has to be
+    confirmed: it is to be worked out in a request of its own.
     """
     believed = [t for t in merged([t for t in tested if t.status != "dropped"], labels) if t.support.n or not t.matched]
-    believed = [t for t in believed if t.draft.fix or t.status == "confirmed"]
+    if useful is not None:
+        believed = [t for t in believed if t.draft.fix or t.status == "confirmed"]
     fresh = [t for t in believed if not (t.draft.fix and said_before(t.draft.fix, tried, labels))]
 
     def gain(t: Tested) -> float:

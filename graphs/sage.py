@@ -278,7 +278,7 @@ async def attribution(session: Session, state: SageState) -> Update:
     iteration = state["iteration"]
     known = session.known_before(iteration)
     kept: dict[str, Prompt] = {}
-    proposals, gone, tried_alone = await earned(session, state)
+    proposals, gone, tried_alone = await earned(session, state) if session.desk else ([], [], False)
     champion = session.prompt(state["champion"])
     # What was tried is measured in one with what nobody misses; what was not, beside it.
     children = [together(session, champion, proposals, gone if tried_alone else ())] if proposals else []

@@ -178,7 +178,7 @@ async def test_without_a_sandbox_nothing_is_counted_and_all_is_unsettled():
     assert [t.status for t in found] == ["unsettled"] * 2
     assert all(t.support.n == 0 and not t.matched and "no code may run" in t.reason for t in found)
     # Nobody says what to do about the second one, and nothing confirms it.
-    assert [t.draft.fix for t in triage(found, tried=(), most=5, labels=LABELS)] == [FIX]
+    assert [t.draft.fix for t in triage(found, tried=(), most=5, labels=LABELS, useful=lambda _: 1.0)] == [FIX]
 
 
 async def test_no_hypothesis_is_no_reason_to_run_code():
@@ -314,6 +314,7 @@ def test_the_more_likely_a_fix_is_of_use_the_earlier_it_is_tried():
     assert order(odds) == [small.draft.fix, large.draft.fix]
 
 
-def test_one_without_a_fix_is_a_direction_only_where_it_is_confirmed():
+def test_where_an_agent_is_asked_one_without_a_fix_has_to_be_confirmed():
     made = [believed(20, 20), believed(9, 9, status="unsettled", first=40), believed(6, 6, FIX, "unsettled", first=60)]
-    assert [t.support.n for t in triage(made, tried=(), most=5, labels=LABELS)] == [20, 6]
+    assert [t.support.n for t in triage(made, tried=(), most=5, labels=LABELS, useful=lambda _: 0.9)] == [20, 6]
+    assert [t.support.n for t in triage(made, tried=(), most=5, labels=LABELS)] == [20, 9, 6]
