@@ -292,7 +292,8 @@ async def attribution(session: Session, state: SageState) -> Update:
     if session.desk is None:
         for child in await directed(session, state, state["directions"], known):
             kept.setdefault(child.id, child)
-        await fill(session, state, kept, known, session.options.candidates - len(kept))
+        # Beside them, not instead: a playbook's edit for a cause is a guess too.
+        await fill(session, state, kept, known, session.options.candidates)
     elif not kept and not state.get("last"):
         await fill(session, state, kept, known, FILL)
     if session.desk is not None and not state.get("last") and scores_labels(session, state["champion"]):
