@@ -23,6 +23,9 @@ from sage_spo.tests.one_run import BUDGET, GOOD, TASK, answering, committed, lef
 every = pytest.mark.parametrize("strategy", STRATEGIES)
 UNLIKE = ("sage", "genetic", "dual-phase", "auto")
 """Strategies that are built in different ways; the others ask through the same steps as these."""
+unlike = pytest.mark.parametrize(
+    "strategy", [name if name in UNLIKE else pytest.param(name, marks=pytest.mark.full) for name in STRATEGIES]
+)
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["sage_spo.tests.one_run"])
 """Processes that have imported all that a run needs."""
@@ -68,9 +71,7 @@ def test_a_bad_agent_costs_its_calls_at_most(home: Path, strategy: str):
     assert result.spend["spent"]["target_calls"] <= BUDGET["target_calls"]
 
 
-@pytest.mark.parametrize(
-    "strategy", [name if name in UNLIKE else pytest.param(name, marks=pytest.mark.full) for name in STRATEGIES]
-)
+@unlike
 def test_a_tenth_of_all_attempts_failing_in_every_way_changes_nothing(home: Path, whole: Whole, strategy: str):
     kinds: list[Fault] = [kind for kind in FAULTS if kind not in ("quota", "refusal", "trickle", "large")]
     faults = Faults(dict.fromkeys(kinds, 0.1 / len(kinds)), at_most=2)
@@ -81,7 +82,7 @@ def test_a_tenth_of_all_attempts_failing_in_every_way_changes_nothing(home: Path
     same(left(home), whole[strategy][0])
 
 
-@every
+@unlike
 def test_killed_on_its_way_it_resumes_to_the_same_result_and_pays_nothing_twice(
     home: Path, whole: Whole, strategy: str
 ):

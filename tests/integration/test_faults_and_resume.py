@@ -55,6 +55,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return story(result)
 
 
+@pytest.mark.full  # test_a_tenth_of_all_attempts… has them all at once
 def test_errors_time_outs_and_a_rate_limit_change_nothing(undisturbed: dict[str, Any]):
     faults = Faults({"429": 0.01, "500": 0.02, "reset": 0.01, "hang": 0.005, "malformed": 0.01}, at_most=2)
     with FakeServer(rule(), faults, rps=150) as server:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from sage_spo.tests.commands import benchmark
 
 
+@pytest.mark.full
 def test_its_last_line_says_that_faults_change_nothing() -> None:
     done = benchmark("faults", "--kinds", "500", "reset", "--budget", "500")
     assert done.returncode == 0, done.stderr

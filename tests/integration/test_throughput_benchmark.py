@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from sage_spo.tests.commands import benchmark
 
 FIGURES = {
@@ -18,6 +20,7 @@ FIGURES = {
 }
 
 
+@pytest.mark.full
 def test_its_last_line_is_json_with_all_figures() -> None:
     small = ["--calls", "200", "--records", "500", "--graph-calls", "200", "--peers", "none"]
     done = benchmark("throughput", *small)
