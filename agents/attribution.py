@@ -25,6 +25,7 @@ from ..evaluation.usefulness import (
 from ..tasks.example import Example
 from ..tasks.prompt import Prompt
 from .edits import Edit
+from .operators import answers_named
 from .workspace import FAILS_BELOW
 
 ABOUT = 8
@@ -136,7 +137,7 @@ def _rivals(trials: Sequence[Trial], labels: Sequence[str]) -> list[list[int]]:
     """Edits in doubt that name the same answers, where there are two or more: they may do the same work."""
     groups: dict[tuple[str, ...], list[int]] = {}
     for i, trial in enumerate(trials):
-        answers = tuple(label for label in labels if label.lower() in trial.edit.text.lower())
+        answers = answers_named(trial.edit.text, labels)
         if answers and trial.prior < TRUSTED:
             groups.setdefault(answers, []).append(i)
     return [group for group in groups.values() if len(group) > 1]
@@ -258,6 +259,6 @@ def _about(trial: Trial, failing: Sequence[Example], labels: Sequence[str]) -> l
     """Failures that an edit is about, those that its writer did not see first."""
     matched = [e for e in failing if e.id in trial.matched]
     if len(matched) < ABOUT // 2:  # too few to judge by: those that want an answer which the edit names
-        named_labels = [label for label in labels if label.lower() in trial.edit.text.lower()]
+        named_labels = answers_named(trial.edit.text, labels)
         matched += [e for e in failing if e not in matched and (e.label in named_labels or not named_labels)]
     return sorted(matched, key=lambda e: e.id in trial.shown)

@@ -69,6 +69,12 @@ def predicted_label(output: str, labels: Sequence[str]) -> str:
     return whole[0] if len(whole) == 1 else ""
 
 
+def answers_named(text: str, labels: Sequence[str]) -> tuple[str, ...]:
+    """The labels that stand in a text, as words or parts of words, in their order."""
+    said = text.lower()
+    return tuple(label for label in labels if label.lower() in said)
+
+
 def demo_of(example: Example) -> Demo:
     """The example as a worked example."""
     return Demo(example_id=example.id, input=example.input, output=example.label, metadata=example.metadata)

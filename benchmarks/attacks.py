@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from columns import aligned
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
@@ -59,8 +61,7 @@ def table(passes: dict[str, list[Row] | None]) -> str:
         for found in taken.values():
             line += ["ESCAPED" if found[row.name].escaped else "failed", found[row.name].control]
         lines.append(line)
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    return aligned(lines)
 
 
 def details(passes: dict[str, list[Row] | None]) -> list[str]:

@@ -26,6 +26,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from columns import aligned
+
 from sage_spo.errors import SageError
 from sage_spo.evaluation.meta_scores import mean_se
 from sage_spo.graphs.decide_methods import METHODS, method
@@ -192,8 +194,7 @@ def table(rows: Sequence[Row]) -> str:
                 shown(row["seconds_per_round"]),
             ]
         )
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    return aligned(lines)
 
 
 def figure(mean: float | None, se: float | None) -> str:

@@ -26,6 +26,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, NoReturn
 
+from columns import aligned
+
 from sage_spo.errors import UsageError
 from sage_spo.graphs.registry import STRATEGIES
 from sage_spo.graphs.run_settings import RunSettings
@@ -223,8 +225,7 @@ def table(cells: dict[tuple[str, int], list[Row | None]]) -> str:
         cut = "-" if gain is None else f"{gain:.3f} ({'-' if se is None else format(se, '.3f')})"
         shown = ["-" if not rows else str(value) for value in others]
         lines.append([strategy, str(budget), cut, *shown, f"{len(runs) - len(rows)} of {len(runs)}"])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    return aligned(lines)
 
 
 class OneLineParser(argparse.ArgumentParser):

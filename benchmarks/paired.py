@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 
+from columns import aligned
+
 HINDSIGHT = "best in hindsight"
 Gains = dict[int, dict[str, dict[int, float]]]
 """Gain by budget, row and seed."""
@@ -70,10 +72,7 @@ def main() -> int:
             return 2
         head = ("row", "gain (SE)", f"{a.against} gains more by (SE)", "in", "of seeds")
         lines = [head, *table(with_hindsight(rows, a.hindsight), a.against)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        print(f"{budget} target calls")
-        for line in lines:
-            print("  ".join(map(str.ljust, line, widths)).rstrip())
+        print(f"{budget} target calls", aligned(lines), sep="\n")
     return 0
 
 

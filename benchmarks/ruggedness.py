@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from columns import aligned
 from landscape import (
     HANG_SECONDS,
     TOOLS,
@@ -84,8 +85,7 @@ def table(rows: list[Row]) -> str:
         figures = ["-" if row[name] is None else f"{row[name]:.2f}" for name in ("range", "nugget_share")]
         winner = max(names, key=lambda name, row=row: row["gains"][name])
         lines.append([str(row["task_seed"]), row["verdict"], f"{row['agreement']:.0%}", *figures, *gains, winner])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return aligned(lines)
 
 
 def correlations(rows: list[Row]) -> list[dict[str, Any]]:

@@ -140,7 +140,7 @@ def spare(session: Session, champion: Prompt, iteration: int) -> list[Edit]:
     return [Edit(operation="remove", old=text) for text, gone in idle.items() if gone and text in standing]
 
 
-def without_harm(session: Session, accepted: Sequence[str], champion: Prompt, iteration: int) -> list[str]:
+def may_lead(session: Session, accepted: Sequence[str], champion: Prompt, iteration: int) -> list[str]:
     """Of the accepted prompts those that may take the lead back from the champion: where it is free of sentences that
     were found to do harm, they have to be too. The first, which the search set out from, always may."""
     harm = _harmful(session, iteration).difference(sentences(champion.system))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..agents.attribution import Share, Trial
 from ..agents.edits import Edit, edited
-from ..agents.operators import new_sentences, predicted_label
+from ..agents.operators import answers_named, new_sentences, predicted_label
 from ..agents.workspace import FAILS_BELOW
 from ..errors import BudgetExceeded
 from ..evaluation.evaluator import Job
@@ -89,7 +89,7 @@ def _suspects(session: Session, champion: Prompt, before: Prompt) -> list[Suspec
     held_back = {e.id for e in session.task.holdout}
     suspects = []
     for text in new_sentences(champion, before):
-        names = {label for label in labels if label.lower() in text.lower()}
+        names = answers_named(text, labels)
         own = {i for i, label in said.items() if (label in names if names else i in held_back)}
         suspects.append(Suspect(text, [e for e in broken if e.id in own], [e for e in mended if e.id in own]))
     return [suspect for suspect in suspects if len(suspect.broken) >= LEAST]

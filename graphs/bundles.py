@@ -9,6 +9,7 @@ import numpy as np
 
 from ..agents.attribution import Share, Trial, attribute
 from ..agents.edits import Edit, edited
+from ..agents.operators import answers_named
 from ..agents.workspace import FAILS_BELOW
 from ..errors import BudgetExceeded
 from ..evaluation.evaluator import Job
@@ -113,7 +114,7 @@ async def _without_harm(
     jobs = {
         i: Job(build([s.trial.edit for s in found if s is not share]), failing, "holdout")
         for i, share in enumerate(found)
-        if failing and share.earned and not any(label.lower() in share.trial.edit.text.lower() for label in labels)
+        if failing and share.earned and not answers_named(share.trial.edit.text, labels)
     }
     if not jobs:
         return list(found)

@@ -32,6 +32,9 @@ from .held_run import HeldRun, agent_named, held, paid_calls
 IN_FLIGHT = 12
 """Calls that a crash may lose at most: a batch, and requests for embeddings beside it."""
 
+Versions = tuple[tuple[str, ...], tuple[str, ...]]
+"""Of the task and of the instruction, the original first."""
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -55,7 +58,7 @@ class DecideSession(HeldRun):
     folder: Path
     actor: Actor | None
     embeddings: PaidEmbeddings | None
-    texts: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    texts: Versions = ((), ())
     """The versions of the task's text and of the instruction; empty before `domain` has found them."""
     learning: Learning | None = None
     rounds: dict[int, Round] = field(default_factory=dict)

@@ -15,9 +15,9 @@ from ..evaluation.meta_scores import LOWEST, batch_score, maximised, minimised
 from ..traces.rows import Action, Round
 from .decide_learning import Learning, open_learning
 from .decide_result import decision_run
-from .decide_session import DecideSession, Shown, open_decide_session
+from .decide_session import DecideSession, Shown, Versions, open_decide_session
 from .decide_state import DecideState
-from .decide_versions import Versions, versions
+from .decide_versions import versions
 from .state import Update
 from .steps import Node, closing, like
 

@@ -11,10 +11,7 @@ from ..agents.domain import rephrased
 from ..errors import StoreError
 from ..tasks.environments.protocol import Wording
 from ..traces.home import whole_file
-from .decide_session import DecideSession
-
-Versions = tuple[tuple[str, ...], tuple[str, ...]]
-"""Of the task and of the instruction, the original first."""
+from .decide_session import DecideSession, Versions
 
 
 async def versions(session: DecideSession, desk: AgentDesk, wording: Wording) -> Versions:

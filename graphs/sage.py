@@ -24,7 +24,7 @@ from ..agents.validator import Outcome
 from ..evaluation.usefulness import probability
 from ..tasks.prompt import Prompt
 from . import diagnosis
-from .archive import Archive, carried, without_harm
+from .archive import Archive, carried, may_lead
 from .at_once import at_once
 from .bundles import affordable, looked_for, measure_champion
 from .sage_candidates import (
@@ -281,13 +281,15 @@ async def attribution(session: Session, state: SageState) -> Update:
     proposals, gone, tried_alone = await earned(session, state) if session.desk else ([], [], False)
     champion = session.prompt(state["champion"])
     # What was tried is measured in one with what nobody misses; what was not, beside it.
-    children = [together(session, champion, proposals, gone if tried_alone else ())] if proposals else []
-    if gone and not (proposals and tried_alone):
-        children.append(together(session, champion, (), gone))
+    in_one = bool(proposals) and tried_alone
+    children = [together(session, champion, proposals, gone if in_one else ())] if proposals else []
+    left_out = ""
+    if gone and not in_one:
+        children.append(shorter := together(session, champion, (), gone))
+        left_out = shorter.id
     for child in children:
         if child.id not in known and child.id != champion.id:
             kept[child.id] = child
-    left_out = children[-1].id if gone and not (proposals and tried_alone) else ""
     tried_alone = tried_alone and bool(kept)
     if session.desk is None:
         for child in await directed(session, state, state["directions"], known):
@@ -318,7 +320,7 @@ async def validator(session: Session, state: SageState) -> Update:
         outcome = await judge(session, {**state, **before}, track)  # type: ignore[typeddict-item]
     if shorter:
         outcome = await judge_shorter(session, state, shorter[0], outcome)
-    accepted = without_harm(session, state["accepted"], outcome.champion, state["iteration"])
+    accepted = may_lead(session, state["accepted"], outcome.champion, state["iteration"])
     update = settle(session, {**state, "accepted": accepted}, outcome)  # type: ignore[typeddict-item]
     diagnosis.keep_effects(session, state["iteration"], state["champion"], candidates)
     return update

@@ -9,7 +9,7 @@ import pytest
 
 from sage_spo.agents.edits import Edit, edited
 from sage_spo.evaluation.evaluator import Job
-from sage_spo.graphs.archive import keep_left_out, spare, without_harm
+from sage_spo.graphs.archive import keep_left_out, may_lead, spare
 from sage_spo.graphs.blame import blamed
 from sage_spo.graphs.session import Session
 from sage_spo.tasks.example import Example
@@ -113,9 +113,9 @@ async def test_prompts_with_a_harmful_sentence_do_not_take_the_lead_back(opened:
     for prompt in (other, mended):
         session.keep(prompt, 2)
     accepted_ids = [SEED.id, other.id, champion.id, mended.id]
-    assert without_harm(session, accepted_ids, champion, 2) == accepted_ids
-    assert without_harm(session, accepted_ids, mended, 2) == [SEED.id, mended.id]
-    assert without_harm(session, [other.id, champion.id], mended, 2) == [other.id]  # what the search set out from
+    assert may_lead(session, accepted_ids, champion, 2) == accepted_ids
+    assert may_lead(session, accepted_ids, mended, 2) == [SEED.id, mended.id]
+    assert may_lead(session, [other.id, champion.id], mended, 2) == [other.id]  # what the search set out from
 
 
 async def test_what_a_rejected_candidate_lacked_stays_unless_it_does_harm(opened: Opened):
