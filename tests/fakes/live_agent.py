@@ -39,12 +39,10 @@ def main() -> None:
     decider, last = opened(sys.argv[1]), int(sys.argv[2])
     for id in reversed(decider.unanswered()):  # what it was told before it was killed
         answered(decider, id)
-    while True:
+    while decider.standing().issued < last:  # it may have been killed after the last one
         told = decider.meta_prompt()
         print("told", told.id, flush=True)
         answered(decider, told.id)
-        if told.id >= last:
-            return
 
 
 def answered(decider: Decider, id: int) -> None:
