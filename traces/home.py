@@ -49,8 +49,10 @@ def disk_full(error: BaseException, path: Path) -> DiskFull | None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write, which is there whole or not at all, whenever the process is killed."""
+    """A file to write, which is there whole or not at all, whenever the process is killed or the power fails."""
     beside = path.with_suffix(".part")
     with beside.open("wb") as file:
         yield file
+        file.flush()
+        os.fsync(file.fileno())
     beside.replace(path)

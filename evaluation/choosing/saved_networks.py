@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...traces.home import whole_file
 from .network import Matrix, Network
 
 SPARE_FILES = 16
@@ -37,13 +37,8 @@ class SavedNetworks:
         if self._folder is None:
             self._kept = [*self._kept, network.weights][-self._capacity :]
         else:
-            path = self._path(self.newest + 1)
-            beside = path.with_suffix(".part")
-            with beside.open("wb") as file:
+            with whole_file(self._path(self.newest + 1)) as file:
                 np.save(file, network.weights)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
             self._path(self.newest + 1 - self._capacity - SPARE_FILES).unlink(missing_ok=True)
         self.newest += 1
 

@@ -6,7 +6,6 @@ job starts, so that a reservation survives a kill.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...errors import StoreError
 from ...settings import settings as installation
-from ...traces.home import unwritable, writable_folder
+from ...traces.home import unwritable, whole_file, writable_folder
 from ...traces.rows import Run
 from ...traces.store import RunStore
 from .file import Batch
@@ -53,10 +52,9 @@ class BatchState:
     def __setitem__(self, job: str, kept: Kept) -> None:
         self._kept.jobs[job] = kept
         writable_folder(self.folder)
-        fresh = self._path.with_suffix(".new")
         try:
-            fresh.write_text(self._kept.model_dump_json(indent=1), encoding="utf-8")
-            os.replace(fresh, self._path)
+            with whole_file(self._path) as file:
+                file.write(self._kept.model_dump_json(indent=1).encode())
         except OSError as error:
             raise unwritable(self._path, error.strerror or str(error)) from error
 
