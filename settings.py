@@ -40,23 +40,28 @@ def _dotenv(path: Path, _changed: int) -> dict[str, str | None]:
     return dict(dotenv_values(path))
 
 
-_last_read: dict[str, str | None] = {}
+def _read() -> dict[str, str | None]:
+    path = Path.cwd() / ".env"
+    try:
+        return _dotenv(path, path.stat().st_mtime_ns)
+    except OSError:
+        return {}
+
+
+_last_read = _read()
 
 
 def dotenv() -> dict[str, str | None]:
     """What `.env` in the working folder says now; empty where there is none.
 
-    In an event loop, which must not wait for a disk, what it said when it was last read elsewhere.
+    In an event loop, which must not wait for a disk, what it said when it was last read outside of one: at the latest
+    when this module was loaded.
     """
     global _last_read
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        path = Path.cwd() / ".env"
-        try:
-            _last_read = _dotenv(path, path.stat().st_mtime_ns)
-        except OSError:
-            _last_read = {}
+        _last_read = _read()
     return _last_read
 
 

@@ -17,7 +17,7 @@ from ..evaluation.evaluator import Evaluator, Job, paired_differences
 from ..evaluation.panels import Panels, shown_last, without_demos
 from ..evaluation.preservation import Preservation, mean_loss, preservation
 from ..evaluation.screening import Advantage, advantage
-from ..evaluation.sequential import PairedTest, probability_better
+from ..evaluation.sequential import anytime_p, probability_better
 from ..evaluation.spending import candidate_alpha
 from ..evaluation.threshold import passes_threshold
 from ..tasks.example import Example
@@ -299,7 +299,7 @@ class Validator:
         if self.rules.accept == "argmax":
             return sum(differences) > 0
         if self.rules.accept == "significant":
-            return PairedTest().after(differences).p_ahead <= candidate_alpha(rank)
+            return anytime_p(differences) <= candidate_alpha(rank)
         shorter = self.rules.shorter is not None and len(candidate.system) < len(champion.system)
         least = self.rules.shorter if shorter else self.rules.confidence
         return probability_better(differences) >= (least or 0.0)

@@ -55,10 +55,10 @@ def certify(
 
     Scores in [0, 1] by example id; None, or an id that only one side has, is missing, and never counts as 0.
     More than `max_missing` of all ids missing: `inconclusive`. Else `improved` or `harmed` if p < alpha (and, for
-    real-valued scores, the interval leaves out 0), by the sign of the gain, and `not certified` otherwise.
-    Scores that are all 0 or 1 get Tango's paired score interval and the p of the same test; others a betting
-    interval and a sign-flip permutation p. `rng` draws the flips, and the order in which the betting interval
-    looks at the examples.
+    real-valued scores, a betting interval of level 1 - alpha leaves out 0), by the sign of the gain, and `not
+    certified` otherwise. Scores that are all 0 or 1 get Tango's paired score interval and the p of the same test;
+    others a betting interval and a sign-flip permutation p. `rng` draws the flips, and the order in which the betting
+    interval looks at the examples.
     """
     if not 0 < alpha < 1:
         raise ValueError(f"alpha must lie between 0 and 1, not {alpha}")
@@ -78,9 +78,11 @@ def certify(
     broken = tuple(example_id for example_id, before, after in pairs if after < before)
     n = len(pairs)
     if np.all(np.isin(seed, (0, 1))) and np.all(np.isin(winner, (0, 1))):
-        interval, p, method = tango(len(fixed), len(broken), n, level), score_p(len(fixed), len(broken), n), BINARY
+        interval = strict = tango(len(fixed), len(broken), n, level)
+        p, method = score_p(len(fixed), len(broken), n), BINARY
     else:
-        interval = betting_interval(rng.permutation(differences), level)
+        order = rng.permutation(differences)
+        interval, strict = betting_interval(order, level), betting_interval(order, 1 - alpha)
         p, method = sign_flip_p(differences, rng), REAL_VALUED
     gain = float(differences.mean()) if n else 0.0
     missing = len(everything) - n
@@ -88,7 +90,7 @@ def certify(
     verdict: Verdict = "not certified"
     if n == 0 or missing > max_missing * len(everything):
         verdict = "inconclusive"
-    elif p < alpha and gain != 0 and (method == BINARY or not interval.low <= 0 <= interval.high):
+    elif p < alpha and gain != 0 and (method == BINARY or not strict.low <= 0 <= strict.high):
         # The permutation p is too bold for skewed differences; the betting interval is not, so both must agree.
         verdict = "improved" if gain > 0 else "harmed"
     return Certificate(

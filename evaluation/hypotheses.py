@@ -101,11 +101,6 @@ class Support:
         return _share(self.failures + self.other_failures, self.n + self.other_n)
 
     @property
-    def lift(self) -> float:
-        """How much more often than all examples the matched ones failed."""
-        return self.rate - self.base_rate
-
-    @property
     def explained(self) -> float:
         """Matched failures beyond what the base rate would give; negative when there are fewer."""
         return self.failures - self.n * self.base_rate
@@ -189,18 +184,6 @@ def adjusted(p_values: Sequence[float], among: int = 0) -> list[float]:
     found = np.empty(len(p))
     found[order] = np.minimum(np.minimum.accumulate(grown[::-1])[::-1], 1.0)
     return found.tolist()
-
-
-def benjamini_hochberg(p_values: Sequence[float], q: float) -> list[bool]:
-    """Which hypotheses to believe so that at most a share `q` of those believed is false on average.
-
-    Source: Benjamini and Hochberg, Journal of the Royal Statistical Society B 57 (1995) 289-300, section 3. Holds
-    for independent tests and for positively dependent ones, such as predicates whose matches overlap (Benjamini and
-    Yekutieli, Annals of Statistics 29 (2001) 1165-1188, theorem 1.2).
-    """
-    if not 0 <= q <= 1:
-        raise ValueError(f"q must lie between 0 and 1, not {q}")
-    return [value <= q for value in adjusted(p_values)]
 
 
 def checked_mask(value: Any, n: int) -> list[bool] | str:

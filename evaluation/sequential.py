@@ -13,7 +13,6 @@ bets: Ville 1939, Robbins 1970.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,76 +34,18 @@ PRIOR_SPREAD = 0.3
 
 
 def e_process(differences: ArrayLike) -> Floats:
-    """E-values for "the mean difference is positive" after each example: (…, n) differences give (…, n) values."""
+    """E-values for "the mean difference is positive" after each example: (…, n) differences give (…, n) values.
+
+    Under "not better" the expectation of each is at most 1, and any of them reaches 1/alpha with probability at most
+    alpha.
+    """
     return _mixture(np.cumsum(_log_growth(differences), axis=-2))
 
 
-def e_value_ahead(differences: ArrayLike) -> float:
-    """Evidence that the candidate is better, after all `differences` (candidate - champion); 1.0 for none of them.
-
-    Under "not better" its expectation is at most 1, and it ever reaches 1/alpha with probability at most alpha.
-    """
-    return float(_mixture(_log_growth(differences).sum(axis=-2)))
-
-
-def e_value_behind(differences: ArrayLike) -> float:
-    """Evidence that the candidate is worse: `e_value_ahead` of the negated differences."""
-    return e_value_ahead(-np.asarray(differences, float))
-
-
 def anytime_p(differences: ArrayLike) -> float:
-    """One-sided anytime-valid p-value for "the candidate is better": min(1, 1 / largest e-value so far)."""
-    path = e_process(differences)
-    return float(1 / max(1.0, path.max(initial=1.0)))
-
-
-@dataclass(frozen=True, slots=True)
-class PairedTest:
-    """The state of a race between candidate and champion: feed it blocks with `after`, look whenever you like.
-
-    Holds plain numbers only. `capital_ahead` and `capital_behind` are log capitals, one per bet.
-    """
-
-    n: int = 0
-    capital_ahead: tuple[float, ...] = (0.0,) * len(BETS)
-    capital_behind: tuple[float, ...] = (0.0,) * len(BETS)
-    best_ahead: float = 1.0
-    best_behind: float = 1.0
-
-    def after(self, differences: ArrayLike) -> PairedTest:
-        """The state after one more block of differences (candidate - champion), in the order they were drawn."""
-        d = np.asarray(differences, float)
-        if d.size == 0:
-            return self
-        ahead = np.asarray(self.capital_ahead) + np.cumsum(_log_growth(d), axis=-2)
-        behind = np.asarray(self.capital_behind) + np.cumsum(_log_growth(-d), axis=-2)
-        return PairedTest(
-            n=self.n + d.size,
-            capital_ahead=tuple(ahead[-1].tolist()),
-            capital_behind=tuple(behind[-1].tolist()),
-            best_ahead=max(self.best_ahead, float(_mixture(ahead).max())),
-            best_behind=max(self.best_behind, float(_mixture(behind).max())),
-        )
-
-    @property
-    def e_ahead(self) -> float:
-        """The e-value for "the candidate is better" as it stands now."""
-        return float(_mixture(np.asarray(self.capital_ahead)))
-
-    @property
-    def e_behind(self) -> float:
-        """The e-value for "the candidate is worse" as it stands now."""
-        return float(_mixture(np.asarray(self.capital_behind)))
-
-    @property
-    def p_ahead(self) -> float:
-        """Anytime-valid one-sided p-value for "the candidate is better"; never rises."""
-        return 1 / self.best_ahead
-
-    @property
-    def p_behind(self) -> float:
-        """Anytime-valid one-sided p-value for "the candidate is worse"; never rises."""
-        return 1 / self.best_behind
+    """One-sided anytime-valid p-value for "the candidate is better": 1 / the largest e-value so far, at most 1; it
+    never rises as differences (candidate - champion, in the order they were drawn) are added."""
+    return float(1 / e_process(differences).max(initial=1.0))
 
 
 def probability_better(differences: ArrayLike) -> float:

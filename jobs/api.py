@@ -23,10 +23,10 @@ from ..graphs.strategy import DEFAULT_PRESET
 from ..models.names import check_model
 from ..settings import settings as installation
 from ..tasks.load import load_task, task_source
-from ..tasks.targets import make_target
+from ..tasks.targets import make_target, target_name
 from ..tasks.task import Task
 from ..traces.result import Result
-from ..traces.rows import DECIDE, Run, is_search
+from ..traces.rows import Run, is_decision, is_search
 from ..traces.store import RunStore
 from .driving import drive_graph
 from .ended_early import RESUMABLE
@@ -112,7 +112,7 @@ async def aoptimize(
         strategy=strategy,
         preset=preset,
         options=dict(options or {}),
-        target=target if isinstance(target, str) else getattr(target, "__name__", type(target).__name__),
+        target=target_name(target),
         agent=agent,
         base_url=base_url,
         budget=str(limits) if not limits.unlimited else "",
@@ -174,7 +174,7 @@ async def aresume(
     if found.strategy == "landscape":
         command = found.settings.get("command", "sage-spo landscape")
         raise StoreError(f"run {run} is a landscape; go on with: {command}")
-    if found.strategy == "decide" or found.strategy.startswith(DECIDE):
+    if is_decision(found.strategy):
         raise StoreError(f"run {run} is of agents that decide; go on with: sage-spo resume {run}")
     if not is_search(found.strategy):
         command = found.strategy.replace(":", " ")

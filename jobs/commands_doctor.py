@@ -164,6 +164,7 @@ def _server(name: str, port: int) -> Check:
 
 def _models(url: str) -> list[str] | None:
     """The models that a server lists; None where nobody answers, empty where it is no OpenAI-compatible server."""
+    import http.client
     import json
     import urllib.error
     import urllib.request
@@ -178,5 +179,5 @@ def _models(url: str) -> list[str] | None:
         return []
     except OSError:
         return None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, http.client.HTTPException):
         return []

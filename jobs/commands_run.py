@@ -10,7 +10,7 @@ import typer
 from ..errors import RunInterrupted, SageError
 from ..settings import settings as installation
 from ..traces.redact import redact
-from ..traces.rows import DECIDE, Run
+from ..traces.rows import Run, is_decision
 from ..traces.store import RunStore
 from .ended_early import RESUMABLE, Unfinished, how_to_go_on, resume_command
 from .exits import RunCrashed
@@ -201,7 +201,7 @@ async def _decision(name: str) -> Run | None:
     """The run of that name where it is of agents that decide in sequence; None where it is another one."""
     async with await RunStore.open(installation().home) as store:
         run = await store.run(name)
-    return run if run.strategy == "decide" or run.strategy.startswith(DECIDE) else None
+    return run if is_decision(run.strategy) else None
 
 
 def _watched(start: Callable[[Progress, RunControl], Awaitable[Result]], progress: Progress, json: bool) -> Result:

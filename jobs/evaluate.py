@@ -17,6 +17,7 @@ from ..evaluation.outage import PATIENCE_MINUTES
 from ..tasks.example import Example
 from ..tasks.load import load_task
 from ..tasks.prompt import Prompt
+from ..tasks.targets import target_name
 from ..tasks.task import SplitName, Task
 from ..tasks.text_metrics import normal
 from ..traces.rows import Record
@@ -79,7 +80,7 @@ async def aevaluate(
     needed = sum(len(examples) for _, examples in parts)
     limits = check_room(Budget.parse(budget), split, needed)
     name = str(task) if isinstance(task, (str, Path)) else task.name
-    app = target if isinstance(target, str) else type(target).__name__
+    app = target_name(target)
     settings = measured_settings(loaded, chosen, limits, task=name, target=app, split=split, base_url=base_url)
     begun = await known_measurement(run, "evaluate", settings) if run else None
     if begun is not None and begun.status == "finished" and begun.result:

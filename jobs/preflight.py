@@ -65,7 +65,10 @@ async def looked(
         strategy="preflight",
         settings=stored,
         base_url=settings.base_url,
+        concurrency=settings.concurrency,
+        patience=settings.patience,
         listener=listener,
+        seed=settings.seed,
     ) as run:
         if listener is not None:
             listener("measuring", {"run_id": run.run_id, "examples": budget.target_calls})

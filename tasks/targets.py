@@ -37,6 +37,13 @@ def make_target(
     return made
 
 
+def target_name(target: Any) -> str:
+    """What a run's settings call a target: its name, or that of the Python function or class."""
+    if isinstance(target, str):
+        return target
+    return str(getattr(target, "__name__", type(target).__name__))
+
+
 def _made(target: str | Callable[..., Any] | Runnable[Any, Any] | Target, task: Task, base_url: str | None) -> Target:
     if isinstance(target, str):
         if target.startswith(("http://", "https://")):

@@ -23,6 +23,7 @@ from ..models.failures import model_error
 from ..models.names import web_address
 from ..models.prices import price
 from ..seeding import digest
+from .app_code import code_of
 from .example import Example
 from .prompt import Prompt
 from .target import Output, Request, Usage
@@ -33,7 +34,7 @@ from .task import Task
 class AppTarget:
     """What the apps have in common: a name, a price where one is known, bounds, and a fingerprint of what they see.
 
-    `identity` tells apps of the same name apart.
+    `identity` tells apps of the same name apart (see `app_code`).
     """
 
     concurrency: int | None = 8
@@ -74,7 +75,7 @@ class CallableTarget(AppTarget):
 
     def __init__(self, function: Callable[..., Any], task: Task, name: str | None = None) -> None:
         qualified = f"python:{_qualified(function)}"
-        super().__init__(name or qualified, function, task, qualified)
+        super().__init__(name or qualified, function, task, f"{qualified} {code_of(function)}")
         self._function = function
         self._wants_prompt = _first_parameter(function) == "prompt"
         call = getattr(function, "__call__", function)  # noqa: B004  an object's own __call__ may be asynchronous
@@ -103,7 +104,8 @@ class RunnableTarget(AppTarget):
     """
 
     def __init__(self, runnable: Runnable[Any, Any], task: Task, name: str | None = None) -> None:
-        super().__init__(name or f"runnable:{runnable.get_name()}", runnable, task)
+        named = name or f"runnable:{runnable.get_name()}"
+        super().__init__(named, runnable, task, f"{named} {code_of(runnable)}")
         self._runnable: Any = runnable
         schema = getattr(runnable, "context_schema", None)
         self._context = set(get_type_hints(schema)) if schema is not None else None

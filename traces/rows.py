@@ -18,6 +18,11 @@ CallRole = Literal["target", "agent", "judge", "certification"]
 NO_SEARCH = ("evaluate", "preflight", "compare", "landscape", "decide")
 
 
+def is_decision(strategy: str) -> bool:
+    """Whether a run of this strategy is one of an agent that decides in sequence, or a call of several."""
+    return strategy == "decide" or strategy.startswith(DECIDE)
+
+
 def is_search(strategy: str) -> bool:
     """Whether a run of this strategy is a search of our own, and no measurement, comparison, peer or deciding agent."""
     return strategy not in NO_SEARCH and not strategy.startswith((PEER, DECIDE))

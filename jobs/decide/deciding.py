@@ -18,7 +18,7 @@ from ...graphs.held_run import hand_in
 from ...settings import settings as installation
 from ...traces.decision_result import DecisionRun
 from ...traces.redact import redact
-from ...traces.rows import DECIDE, Run
+from ...traces.rows import Run
 from ...traces.store import RunStore
 from ..driving import drive_graph
 from ..measuring import Listener
@@ -186,8 +186,3 @@ async def _created(call: DecideCall) -> Run:
 async def _stored(run_id: str, result: DecideResult, status: Any) -> None:
     async with await RunStore.open(installation().home) as store:
         await store.update_run(run_id, status=status, result=result.model_dump(mode="json"))
-
-
-def is_decision(run: Run) -> bool:
-    """Whether a run is one of an agent that decides, or a call of several."""
-    return run.strategy == "decide" or run.strategy.startswith(DECIDE)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ...errors import UsageError, nearest
 from ...evaluation.choosing.chooser import CHOOSERS, ChooserOptions, NetworkOptions
+from ...evaluation.meta_scores import minimised
 
 LONGEST_TEXT = 50_000
 """Characters of a description or instruction."""
@@ -18,7 +19,7 @@ class Terms(BaseModel):
     """A decider's settings, kept in its state file; they never change.
 
     Maximising, a value from `low` to `high` is scored (value - low)/(high - low). Minimising, it is scored
-    (bound - value)/bound, where `bound` is a value as bad as they get, above 0 (EXPO, arXiv 2502.00728).
+    (bound - value)/bound, at least -1, where `bound` is a value as bad as they get, above 0 (EXPO, arXiv 2502.00728).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,7 +48,7 @@ class Terms(BaseModel):
         if not math.isfinite(number):
             raise UsageError(f"a score must be a finite number, not {number}; None says that there is none")
         if self.bound is not None:
-            return (self.bound - number) / self.bound
+            return minimised(number, self.bound)
         if not self.low <= number <= self.high:
             raise UsageError(f"a score of {number:g} is outside {self.low:g} to {self.high:g}: set low= and high=")
         return (number - self.low) / (self.high - self.low)

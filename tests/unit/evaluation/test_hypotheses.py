@@ -14,7 +14,6 @@ from scipy import stats
 from sage_spo.evaluation.hypotheses import (
     Support,
     adjusted,
-    benjamini_hochberg,
     checked_mask,
     coin,
     difference_in_differences,
@@ -81,7 +80,6 @@ def test_support_counts_by_id_what_both_know_and_says_so_in_words() -> None:
     assert found == Support(50, 31, 150, 40)
     assert found.words == "matched n=50 failures=31 (0.62); unmatched n=150 failures=40 (0.27)"
     assert found.base_rate == pytest.approx(71 / 200)
-    assert found.lift == pytest.approx(0.62 - 0.355)
     assert found.explained == pytest.approx(31 - 50 * 0.355)
     assert found.difference == pytest.approx(0.62 - 40 / 150)
 
@@ -95,7 +93,7 @@ def test_support_takes_numpy_booleans() -> None:
 def test_support_of_nothing_is_harmless_and_impossible_counts_are_refused() -> None:
     nothing = support({}, {})
     assert nothing.words == "matched n=0 failures=0 (0.00); unmatched n=0 failures=0 (0.00)"
-    assert (nothing.lift, nothing.explained, nothing.interval) == (0, 0, Interval(-1.0, 1.0))
+    assert (nothing.explained, nothing.interval) == (0, Interval(-1.0, 1.0))
     assert p_value(nothing) == 1
     with pytest.raises(ValueError, match="failures"):
         Support(2, 3, 0, 0)
@@ -174,21 +172,18 @@ def test_adjusted_p_values_are_those_of_the_textbook() -> None:
     """Benjamini and Hochberg 1995, section 4.1: fifteen p-values, four believed at 0.05."""
     p = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344]
     p += [0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0]
-    assert sum(benjamini_hochberg(p, 0.05)) == 4
+    assert sum(value <= 0.05 for value in adjusted(p)) == 4
     shuffled = np.random.default_rng(0).permutation(p)
     assert adjusted(shuffled.tolist()) == pytest.approx(stats.false_discovery_control(shuffled).tolist())
-    assert benjamini_hochberg(shuffled.tolist(), 0.05) == [value <= 0.0095 for value in shuffled]
 
 
 def test_few_p_values_and_bad_ones() -> None:
-    assert (adjusted([]), benjamini_hochberg([], 0.1)) == ([], [])
-    assert benjamini_hochberg([0.1], 0.1) == [True]
+    assert adjusted([]) == []
+    assert adjusted([0.1]) == [0.1]
     assert adjusted([0.04, 0.04, 0.04]) == pytest.approx([0.04] * 3)
     for bad in (math.nan, -0.1, 1.1):
         with pytest.raises(ValueError, match="p-values"):
             adjusted([0.5, bad])
-    with pytest.raises(ValueError, match="q must"):
-        benjamini_hochberg([0.5], 10)
 
 
 def believed(
@@ -209,7 +204,7 @@ def believed(
     failing = np.broadcast_to(failed[:, None], masks.shape)
     size, hits = masks.sum(axis=2), (masks & failing).sum(axis=2)
     p = p_values(size, hits, n - size, failing.sum(axis=2) - hits)
-    picked = np.array([benjamini_hochberg(row, 0.1) for row in p.tolist()])
+    picked = np.array([adjusted(row) for row in p.tolist()]) <= 0.1
     wrong, right = picked[:, real:].sum(axis=1), picked[:, :real].sum(axis=1)
     return float(np.mean(wrong / np.maximum(wrong + right, 1))), float(right.mean() / max(real, 1))
 

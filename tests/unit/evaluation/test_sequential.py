@@ -15,11 +15,8 @@ from sage_spo.evaluation.sequential import (
     BETS,
     PRIOR_SPREAD,
     PRIOR_WEIGHT,
-    PairedTest,
     anytime_p,
     e_process,
-    e_value_ahead,
-    e_value_behind,
     probability_better,
 )
 
@@ -31,7 +28,7 @@ def test_under_no_improvement_the_expected_e_value_is_at_most_one(up: float, dow
     """Every sequence of five differences, weighted by its probability; exactly one at a mean of zero."""
     chance = {1: up, -1: down, 0: 1 - up - down}
     expected = sum(
-        math.prod(chance[d] for d in sequence) * e_value_ahead(sequence)
+        math.prod(chance[d] for d in sequence) * float(e_process(sequence)[-1])
         for sequence in itertools.product((-1, 0, 1), repeat=5)
     )
     assert expected == pytest.approx(1.0) if up == down else expected < 1
@@ -40,50 +37,27 @@ def test_under_no_improvement_the_expected_e_value_is_at_most_one(up: float, dow
 def test_the_e_value_is_the_mean_capital_over_the_bets() -> None:
     d = [0.5, -1.0, 0.25]
     expected = np.mean([math.prod(1 + bet * x for x in d) for bet in BETS])
-    assert e_value_ahead(d) == pytest.approx(expected)
     assert e_process(d)[-1] == pytest.approx(expected)
-    assert e_value_behind(d) == pytest.approx(e_value_ahead([-0.5, 1.0, -0.25]))
-
-
-@given(differences, st.integers(1, 7))
-@settings(deadline=None)
-def test_blocks_of_any_size_lead_to_the_same_state(values: list[float], size: int) -> None:
-    test = PairedTest()
-    for start in range(0, len(values), size):
-        test = test.after(values[start : start + size])
-    assert test.n == len(values)
-    assert test.e_ahead == pytest.approx(e_value_ahead(values), rel=1e-9)
-    assert test.e_behind == pytest.approx(e_value_behind(values), rel=1e-9)
-    assert test.p_ahead == pytest.approx(anytime_p(values), rel=1e-9)
-    assert test.p_behind == pytest.approx(anytime_p([-d for d in values]), rel=1e-9)
 
 
 @given(differences, differences)
 @settings(deadline=None)
 def test_the_anytime_p_never_rises(first: list[float], more: list[float]) -> None:
-    before = PairedTest().after(first)
-    after = before.after(more)
-    assert after.p_ahead <= before.p_ahead <= 1
-    assert after.p_behind <= before.p_behind <= 1
+    assert anytime_p([*first, *more]) <= anytime_p(first) <= 1
 
 
 def test_evidence_is_one_without_data_and_grows_with_wins() -> None:
-    assert e_value_ahead([]) == 1.0
     assert anytime_p([]) == 1.0
-    assert PairedTest().after([]) == PairedTest()
-    ahead = PairedTest().after([1.0] * 12)
-    assert ahead.p_ahead < 0.01
-    assert ahead.p_behind == 1.0
-    behind = PairedTest().after([-1.0] * 12)
-    assert behind.p_behind < 0.01
-    assert behind.p_ahead == 1.0
+    assert anytime_p([1.0] * 12) < 0.01
+    assert anytime_p([-1.0] * 12) == 1.0
+    assert anytime_p([*[1.0] * 12, *[-1.0] * 100]) < 0.01
 
 
 def test_overwhelming_evidence_stays_finite() -> None:
-    test = PairedTest().after(np.ones(5000))
-    assert math.isfinite(test.e_ahead)
-    assert test.p_ahead > 0
-    assert test.e_behind == pytest.approx(0.0)
+    evidence = e_process(np.ones(5000))
+    assert np.isfinite(evidence).all()
+    assert anytime_p(np.ones(5000)) > 0
+    assert e_process(-np.ones(5000))[-1] == pytest.approx(0.0)
 
 
 def test_a_clear_improvement_is_found_within_a_hundred_examples() -> None:
@@ -94,7 +68,7 @@ def test_a_clear_improvement_is_found_within_a_hundred_examples() -> None:
 
 @pytest.mark.parametrize("bad", [[1.5], [math.nan], [0.0, -1.01]])
 def test_differences_outside_the_bounds_are_refused(bad: list[float]) -> None:
-    for function in (e_value_ahead, anytime_p, probability_better, PairedTest().after):
+    for function in (e_process, anytime_p, probability_better):
         with pytest.raises(ValueError, match=r"\[-1, 1\]"):
             function(bad)
 

@@ -111,19 +111,23 @@ def test_scores_that_cannot_be_change_nothing(path: Path, score: Any) -> None:
     assert all(np.isfinite(values).all() for values in learned(path).values())
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_score_that_learning_refuses_is_kept_and_poisons_nothing(path: Path) -> None:
-    decider = opened(path, bound=1.0)
+    decider = opened(path, bound=1.0, options={"rate": 1e300})
     decider.meta_prompt()
-    assert decider.observe(0.5) == "learned"
-    before = learned(path)
-    decider.meta_prompt()
-    assert decider.observe(1e30, action="absurd") == "refused"
-    assert same(before, learned(path))
-    decider.meta_prompt()
-    assert decider.observe(0.2, action="fine") == "learned"
-    assert decider.meta_prompt().exemplars == (("fine", 0.2),)
+    assert decider.observe(0.5, action="any") == "refused"
+    assert not any(values.any() for values in learned(path).values())
+    assert decider.meta_prompt().exemplars == ()
     standing = decider.standing()
-    assert standing.scored == standing.learned == 3
+    assert standing.scored == standing.learned == 1
+
+
+def test_a_value_far_beyond_the_bound_scores_as_twice_the_bound(path: Path) -> None:
+    decider = opened(path, bound=1.0)
+    for value in (2.0, 1e30):
+        decider.meta_prompt()
+        assert decider.observe(value) == "learned"
+    assert [s.score for s in Book(path).waiting(0)] == [-1.0, -1.0]
 
 
 def test_values_to_be_minimised(path: Path) -> None:
