@@ -94,7 +94,9 @@ class Evaluator:
             known = self._records.setdefault(job.prompt.id, {})
             for example, request in zip(job.examples, requests, strict=True):
                 answer = next(answers)
-                if (example.id, job.repeat) not in known:
+                before = known.get((example.id, job.repeat))
+                # What an earlier process found missing was asked again.
+                if before is None or (before.score is None and answer is not None):
                     record = known[example.id, job.repeat] = self._record(job, example, request.key, answer)
                     self.calls.store.add(record)
         return fitting

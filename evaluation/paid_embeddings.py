@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError, StoreError, TransientModelError
-from ..models.embeddings import embed
+from ..models.embeddings import embedded_texts
 from ..models.names import check_model
 from ..models.prices import price
 from ..seeding import digest
@@ -76,12 +77,12 @@ class PaidEmbeddings:
 
     def _request(self, texts: Sequence[str], path: Path) -> PaidRequest:
         async def send(_draw: int) -> Output:
-            found = await embed(texts, self.model, self.base_url)
+            embedded = await embedded_texts(texts, self.model, self.base_url)
+            found = embedded.vectors
             if found.ndim != 2 or len(found) != len(texts) or not found.size or not np.isfinite(found).all():
                 raise TransientModelError(f"{self.name} gave embeddings that cannot be used", spent=True)
-            with whole_file(path) as file:
-                np.save(file, found)
-            return Output(f"in {path.name}", Usage(None, 0))
+            await asyncio.to_thread(_kept, path, found)
+            return Output(f"in {path.name}", Usage(embedded.tokens, 0))
 
         return PaidRequest(
             key=digest(self.calls.run_id, "embed", path.name, *[n for n in [_times_gone(path)] if n]),
@@ -90,6 +91,11 @@ class PaidEmbeddings:
             max_output_tokens=0,
             price=self.price,
         )
+
+
+def _kept(path: Path, vectors: NDArray[np.float32]) -> None:
+    with whole_file(path) as file:
+        np.save(file, vectors)
 
 
 def _gone(path: Path) -> Path:

@@ -117,12 +117,8 @@ class HeldRun(ABC):
         """Close what only this kind of run has open."""
 
     async def _keep_lease(self) -> None:
-        while True:
-            await asyncio.sleep(lease.SECONDS / 3)
-            if not await self.store.renew_lease(self.run.id, self._owner, lease.SECONDS):
-                self.lost = True  # this process slept too long and another one has the run now
-                return
-            await self.store.update_run(self.run.id, seconds=self.ledger.seconds)
+        await lease.keep_lease(self.store, self.run.id, self._owner, lambda: self.ledger.seconds)
+        self.lost = True
 
 
 S = TypeVar("S", bound=HeldRun)

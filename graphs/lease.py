@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import uuid
+from collections.abc import Callable
 
 from ..errors import StoreError
 from ..traces.store import RunStore
@@ -27,6 +29,16 @@ async def take_lease(store: RunStore, run_id: str, name: str) -> str:
     if await store.acquire_lease(run_id, owner, SECONDS):
         return owner
     raise StoreError(f"run {name} is being worked on by another process ({holder}); wait for it, or stop it first")
+
+
+async def keep_lease(store: RunStore, run_id: str, owner: str, seconds: Callable[[], float]) -> None:
+    """Renew a lease, and note the working time (`seconds`), until it is cancelled; returns where another process has
+    taken the run, as this one slept too long."""
+    while True:
+        await asyncio.sleep(SECONDS / 3)
+        if not await store.renew_lease(run_id, owner, SECONDS):
+            return
+        await store.update_run(run_id, seconds=seconds())
 
 
 def _is_gone(holder: str) -> bool:

@@ -11,14 +11,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ..errors import RunInterrupted, UsageError
+from ..errors import RunInterrupted, StoreError, UsageError
 from ..evaluation.budget import Budget, check_prices
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.ledger import Ledger
 from ..evaluation.outage import PATIENCE_MINUTES
 from ..evaluation.paid_calls import PaidCalls
-from ..graphs.lease import SECONDS as LEASE_SECONDS
-from ..graphs.lease import take_lease
+from ..graphs.lease import keep_lease, take_lease
 from ..models.retry import RetryPolicy
 from ..settings import settings as installation
 from ..tasks.targets import make_target
@@ -84,30 +83,33 @@ async def measuring(
     is random) and its waiting times, `cache_scope` separates caches (see `Evaluator`). Raises ModelSetupError,
     BudgetError, StoreError before anything is asked.
     """
+    waits = 60 * checked_patience(patience)
     made = await asyncio.to_thread(make_target, target, task, base_url, checked_concurrency(concurrency))
     check_prices(budget, {made.name: made.price})
     store = await RunStore.open(installation().home)
     run_id, owner = begun.id if begun else str(uuid.uuid4()), None
+    ledger = Ledger(budget, seconds_before=begun.seconds if begun else 0.0)
+    calls = PaidCalls(run_id, store, ledger, RetryPolicy(), seed=seed, patience=waits)
+    evaluator = Evaluator(task, made, calls, cache_scope)
+    if listener is not None:
+        tell = listener
+        calls.on_trouble = lambda message: tell("call_failed", {"message": message})
+        calls.on_call = lambda call: tell("call", {"role": call.role})
+        calls.on_outage = tell
+        calls.on_wait = lambda seconds: tell("rate_limit", {"seconds": seconds})
     try:
         if begun is None:
             await store.create_run(Run(run_id, name, task.name, strategy, dict(settings), status="running"))
         owner = await take_lease(store, run_id, name or run_id)
-        keeping = asyncio.create_task(_kept(store, run_id, owner))
-        ledger = Ledger(budget, seconds_before=begun.seconds if begun else 0.0)
-        calls = PaidCalls(run_id, store, ledger, RetryPolicy(), seed=seed, patience=60 * checked_patience(patience))
-        evaluator = Evaluator(task, made, calls, cache_scope)
-        if begun is not None:
-            await calls.restore(restarts=begun.restarts + 1, in_flight=evaluator.limit.reached)
-            await store.update_run(run_id, status="running", restarts=begun.restarts + 1, settings=dict(settings))
-        if listener is not None:
-            tell = listener
-            calls.on_trouble = lambda message: tell("call_failed", {"message": message})
-            calls.on_call = lambda call: tell("call", {"role": call.role})
-            calls.on_outage = tell
-            calls.on_wait = lambda seconds: tell("rate_limit", {"seconds": seconds})
+        keeping = asyncio.create_task(_kept(store, run_id, owner, ledger, asyncio.current_task()))
         try:
+            if begun is not None:
+                await calls.restore(restarts=begun.restarts + 1, in_flight=evaluator.limit.reached)
+                await store.update_run(run_id, status="running", restarts=begun.restarts + 1, settings=dict(settings))
             yield Measuring(run_id, store, ledger, evaluator)
         except (asyncio.CancelledError, RunInterrupted):
+            if keeping.done() and not keeping.cancelled():
+                raise StoreError(f"run {name or run_id} was taken over by another process") from None
             await store.update_run(run_id, status="interrupted", seconds=ledger.seconds)
             raise
         except Exception as error:
@@ -122,8 +124,8 @@ async def measuring(
         await store.close()
 
 
-async def _kept(store: RunStore, run_id: str, owner: str) -> None:
-    """Keep the run's lease until it is cancelled."""
-    while True:
-        await asyncio.sleep(LEASE_SECONDS / 3)
-        await store.renew_lease(run_id, owner, LEASE_SECONDS)
+async def _kept(store: RunStore, run_id: str, owner: str, ledger: Ledger, work: asyncio.Task[Any] | None) -> None:
+    """Keep the run's lease until it is cancelled; where another process takes the run, the work on it ends."""
+    await keep_lease(store, run_id, owner, lambda: ledger.seconds)
+    if work is not None:
+        work.cancel()

@@ -14,6 +14,7 @@ from yarl import URL
 from ..errors import ModelError, ModelRefused, QuotaExhausted, Sign, TransientModelError
 from ..traces.redact import REDACTED, redact
 from .rate_limit import RateLimit, retry_after
+from .tls import tls_problem
 from .wire import from_json, to_json
 
 MAX_REPLY_BYTES = 5_000_000
@@ -81,7 +82,9 @@ class ChatClient:
         except TimeoutError as error:
             raise TransientModelError(f"{self._shown} did not answer in time", spent=True, sign="failing") from error
         except aiohttp.ClientConnectorError as error:
-            number = error.os_error.errno or 0
+            if (problem := tls_problem(error)) is not None:
+                raise ModelRefused(f"cannot connect to {self._shown}: {problem}") from error
+            number = 0 if isinstance(error, aiohttp.ClientSSLError) else error.os_error.errno or 0
             text = os.strerror(number).lower() if number > 0 else self._safe(str(error))
             raise TransientModelError(f"cannot connect to {self._shown}: {text}", sign="unreachable") from error
         except (aiohttp.ClientError, OSError) as error:

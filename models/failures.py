@@ -10,6 +10,7 @@ from ..errors import ModelError, ModelRefused, QuotaExhausted, TransientModelErr
 from ..traces.redact import redact
 from .client import MAYBE_SPENT_STATUS, OVERLOADED_STATUS, QUOTA_CODES, TRANSIENT_STATUS, sign_of
 from .rate_limit import retry_after
+from .tls import tls_problem
 
 SHOWN_CHARACTERS = 400
 # Providers' packages share no base classes, but they name these errors alike.
@@ -26,6 +27,8 @@ def model_error(error: Exception, name: str) -> ModelError:
     status = _status(error)
     text = " ".join(redact(str(error)).split())[:SHOWN_CHARACTERS]
     message = f"{name}: {text or type(error).__name__}"
+    if (problem := tls_problem(error)) is not None:
+        return ModelRefused(f"cannot connect to {name}: {problem}")
     if str(getattr(error, "code", "")) in QUOTA_CODES or status == 402:
         return QuotaExhausted(f"{name}: the account has no credit left: top it up ({text})")
     if status is not None:

@@ -69,18 +69,22 @@ def grant(own: Budget, remaining: Mapping[str, float], *, unstarted: int, others
     return Granted(Budget.parse(limits))
 
 
-def raised(declared: Budget, before: Budget, granted: Budget, remaining: Mapping[str, float]) -> Budget:
-    """What a job that has begun may spend now: its reservation, more where the file now says more than `before`.
+def raised(declared: Budget, before: Budget, granted: Budget, remaining: Mapping[str, float]) -> Budget | None:
+    """What a job that has begun may spend now: its reservation, more where the file now says more than `before`, and at
+    most what remains of a limit that the jobs share since then; None where nothing of that is left.
 
     `remaining` does not count the job's own reservation as free.
     """
-    if declared == before:
-        return granted
-    limits = declared.limits()
+    reserved = granted.limits()
+    limits = dict(reserved) if declared == before else declared.limits()
     for unit, amount in remaining.items():
-        had = granted.limits().get(unit, 0.0)
-        limits[unit] = min(limits[unit], had + max(0.0, amount)) if unit in limits else had
-    return Budget.parse({unit: _rounded(unit, value) for unit, value in limits.items()})
+        free = max(0.0, amount)
+        if unit not in reserved:
+            limits[unit] = min(limits.get(unit, free), free)
+        elif declared != before:
+            limits[unit] = min(limits[unit], reserved[unit] + free) if unit in limits else reserved[unit]
+    limits = {unit: _rounded(unit, value) for unit, value in limits.items()}
+    return None if any(value < _least(unit) for unit, value in limits.items()) else Budget.parse(limits)
 
 
 def _rounded(unit: str, amount: float) -> float:

@@ -78,7 +78,7 @@ def result_fields(run: Run | None) -> dict[str, Any]:
     if run.status != "finished" or not run.result:
         return {"run_id": run.id}
     result = run.result
-    found: dict[str, Any] = {"run_id": run.id, "spent": spent_of(run), "low": result["low"], "high": result["high"]}
+    found: dict[str, Any] = {"run_id": run.id, "low": result["low"], "high": result["high"]}
     if run.strategy == "evaluate":
         return found | {"best_score": result["score"], "prompt_id": result["prompt"]["id"], "verdict": "measured"}
     same = ("verdict", "seed_score", "best_score", "gain", "p")

@@ -18,7 +18,7 @@ from .file import Batch, Job
 from .plan import State, grant, hopeless, left, next_job, raised
 from .process import Ended, JobProcess
 from .result import BatchOutcome, JobOutcome, result_code, result_fields, spent_of, whole_code
-from .state import BatchState, Kept, lock_path, runs_of
+from .state import BatchState, Kept, lock_path, runs_of, spent_so_far
 
 INTERRUPTED = 75
 TOO_SMALL = 3
@@ -179,7 +179,7 @@ class _Running:
                         under_way.add(asyncio.create_task(self._run(job, budget)))
                     self._skip()
                 if not under_way:
-                    return self._outcome()
+                    return await self._outcome()
                 ended, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
                 for task in ended:
                     task.result()
@@ -202,17 +202,23 @@ class _Running:
         if granted is not None:
             before = Budget.parse(self._kept[job.name].declared)
             free = {unit: amount - granted.limits().get(unit, 0.0) for unit, amount in remaining.items()}
-            return raised(job.budget, before, granted, free)
+            budget = raised(job.budget, before, granted, free)
+            if budget is None:
+                self._starved(job)
+            return budget
         unstarted = sum(
             self._states[other.name] == "waiting" and other.name not in self._runs for other in self._batch.jobs
         )
         share = grant(self._own(job), remaining, unstarted=max(1, unstarted), others_run=others_run)
         if share.budget is None and not share.wait:
-            self._states[job.name] = "failed"
-            self._codes[job.name] = TOO_SMALL
-            self._errors[job.name] = "nothing is left of the shared budget"
-            self._say(f"{job.name}: failed, nothing is left of the shared budget")
+            self._starved(job)
         return share.budget
+
+    def _starved(self, job: Job) -> None:
+        self._states[job.name] = "failed"
+        self._codes[job.name] = TOO_SMALL
+        self._errors[job.name] = "nothing is left of the shared budget"
+        self._say(f"{job.name}: failed, nothing is left of the shared budget")
 
     async def _run(self, job: Job, budget: Budget) -> None:
         process = JobProcess(lambda line: self._say(f"{job.name}: {line}"))
@@ -241,13 +247,13 @@ class _Running:
             error = run.error
         self._states[job.name], self._codes[job.name] = state, ended.code
         self._errors[job.name] = error if state != "done" else ""
-        self._kept[job.name] = kept.model_copy(update={"code": ended.code, "error": self._errors[job.name]})
+        self._kept[job.name] = kept.model_copy(update={"error": self._errors[job.name]})
         self._say(f"{job.name}: {state}" + (f", {error}" if error else ""))
 
     # -- what came of it -------------------------------------------------------------------------------------
 
-    def _outcome(self) -> BatchOutcome:
-        jobs = [self._job_outcome(job) for job in self._batch.jobs]
+    async def _outcome(self) -> BatchOutcome:
+        jobs = [await self._job_outcome(job) for job in self._batch.jobs]
         units = self._batch.budget.limits()
         spent = {unit: sum(job.spent.get(unit, 0.0) for job in jobs) for unit in units}
         return BatchOutcome(
@@ -259,7 +265,7 @@ class _Running:
             exit_code=whole_code(jobs),
         )
 
-    def _job_outcome(self, job: Job) -> JobOutcome:
+    async def _job_outcome(self, job: Job) -> JobOutcome:
         state, run = self._states[job.name], self._runs.get(job.name)
         ran = state in ("done", "failed")
         granted = self._granted(job) or Budget()
@@ -270,7 +276,8 @@ class _Running:
             run=self._alias(job),
             exit_code=self._codes.get(job.name) if ran else None,
             limits=granted.limits(),
-            error=self._errors.get(job.name, ""),
+            error=self._errors.get(job.name, self._kept[job.name].error if state == "waiting" else ""),
+            spent={} if run is None else spent_of(run) or await spent_so_far(run),
             **result_fields(run),
         )
 

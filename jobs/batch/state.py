@@ -1,4 +1,4 @@
-"""What a batch keeps of its own: what each job was given to spend, and how its last try ended.
+"""What a batch keeps of its own: what each job was given to spend, and why its last try failed.
 
 Everything else stands in the run store under the jobs' names. One JSON file in `SAGE_HOME/batches`, written before a
 job starts, so that a reservation survives a kill.
@@ -12,21 +12,23 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...errors import StoreError
+from ...evaluation.budget import Budget
+from ...evaluation.ledger import Ledger
 from ...settings import settings as installation
 from ...traces.home import unwritable, whole_file, writable_folder
 from ...traces.rows import Run
 from ...traces.store import RunStore
 from .file import Batch
+from .result import SPENT
 
 
 class Kept(BaseModel):
-    """One job: its budget as the file named it and as it was granted; exit code and error of its last try."""
+    """One job: its budget as the file named it and as it was granted, and the error of its last try."""
 
     model_config = ConfigDict(frozen=True)
 
     declared: str = ""
     granted: str = ""
-    code: int | None = None
     error: str = ""
 
 
@@ -77,6 +79,15 @@ async def runs_of(batch: Batch) -> dict[str, Run]:
     """The stored runs of a batch, by job."""
     async with await RunStore.open(installation().home) as store:
         return dict(_of(batch, await store.runs()))
+
+
+async def spent_so_far(run: Run) -> dict[str, float]:
+    """What a run has spent until now, by unit, whether it came to its end or not."""
+    ledger = Ledger(Budget(), seconds_before=run.seconds)
+    async with await RunStore.open(installation().home) as store:
+        ledger.restore(await store.calls(run.id))
+        ledger.restore_code([row.usd for row in await store.code_runs(run.id)])
+    return {unit: amount for unit in SPENT if (amount := round(ledger.spent(unit), 6))}
 
 
 def _of(batch: Batch, runs: list[Run]) -> Iterator[tuple[str, Run]]:
