@@ -44,7 +44,7 @@ def _read() -> dict[str, str | None]:
     path = Path.cwd() / ".env"
     try:
         return _dotenv(path, path.stat().st_mtime_ns)
-    except OSError:
+    except (OSError, UnicodeDecodeError):  # `settings` says what is wrong with it
         return {}
 
 

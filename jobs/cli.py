@@ -11,6 +11,7 @@ import typer
 
 from .. import __version__
 from ..errors import UsageError
+from ..settings import dotenv
 from ..settings import settings as installation
 from .batch.command import batch
 from .commands_doctor import doctor
@@ -80,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
 
     def command() -> object:
+        dotenv()  # what event loops, which do not read files, know of it
         for argument in given:
             if not argument.isascii() and argument != argument.encode(errors="replace").decode():
                 raise UsageError(f"the argument {argument!a} is not UTF-8 text")

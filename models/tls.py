@@ -12,9 +12,10 @@ def tls_problem(error: BaseException) -> str | None:
     """Why an endpoint cannot be trusted, or does not speak TLS, which no waiting mends; None for anything else."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate cannot be trusted ({cause.verify_message})"
-        if isinstance(cause, ssl.SSLError) and cause.reason in NO_TLS:
+        # aiohttp's errors are SSL errors too, without what OpenSSL said: that is their cause.
+        if isinstance(cause, ssl.SSLCertVerificationError) and (said := getattr(cause, "verify_message", "")):
+            return f"its certificate cannot be trusted ({said})"
+        if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None) in NO_TLS:
             return "it does not speak TLS: is it http:// instead of https://?"
         cause = cause.__cause__ or cause.__context__ or getattr(cause, "os_error", None)
     return None

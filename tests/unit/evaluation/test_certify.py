@@ -63,6 +63,17 @@ def test_real_valued_scores_get_sign_flips_and_a_betting_interval() -> None:
     assert len(found.fixed) + len(found.broken) == 80
 
 
+def test_a_real_valued_gain_holds_at_the_spent_error_rate_by_its_interval_too() -> None:
+    """Many small gains and, more rarely than this sample shows, a large loss: sign flips alone are too bold."""
+    seed, winner = [0.5] * 30, [0.7] * 30
+    found = judge(seed, winner, alpha=0.05)
+    assert found.verdict == "improved"
+    strict = judge(seed, winner, alpha=0.01)
+    assert strict.p < 0.01
+    assert (strict.low, strict.high) == (found.low, found.high)
+    assert strict.verdict == "not certified"
+
+
 def test_the_same_generator_gives_the_same_certificate() -> None:
     rng = np.random.default_rng(2)
     seed, winner = rng.random(60).tolist(), rng.random(60).tolist()

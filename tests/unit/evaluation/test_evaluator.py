@@ -151,6 +151,24 @@ async def test_a_process_that_takes_the_run_up_again_pays_nothing_twice(store: R
     assert resumed.calls.ledger.spent("target_calls") == 12
 
 
+async def test_what_was_missing_and_is_asked_again_has_a_score_then(store: RunStore):
+    target = Counting()
+
+    def fail(example: Example, call: int) -> None:
+        raise ModelError("no such luck")
+
+    target.trouble = fail
+    await evaluator(store, target).measure(Job(SEED, TASK.search[:5]))
+    target.trouble = lambda example, call: None
+    resumed = evaluator(store, target)
+    await resumed.calls.restore(restarts=1, in_flight=4)
+    await resumed.restore()
+    assert set(resumed.scores(SEED.id, TASK.search[:5]).values()) == {None}
+    await resumed.measure(Job(SEED, TASK.search[:5]))
+    assert None not in resumed.scores(SEED.id, TASK.search[:5]).values()
+    assert {r.score for r in await store.records("a")} == {r.score for r in resumed.records(SEED.id)}
+
+
 async def test_a_step_that_is_run_again_sees_what_it_saw_the_first_time(store: RunStore):
     target = Counting()
     ev = evaluator(store, target)

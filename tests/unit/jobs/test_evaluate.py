@@ -105,3 +105,16 @@ async def test_a_listener_hears_of_every_call() -> None:
     heard: list[str] = []
     await aevaluate(make_task(), target=answer, listener=lambda event, fields: heard.append(event))
     assert heard == ["measuring", *["call"] * 60]
+
+
+async def test_apps_of_one_name_are_told_apart() -> None:
+    await aevaluate(make_task(), target=lambda m, e: "red")
+    blue = await aevaluate(make_task(), target=lambda m, e: "blue")
+    assert [line.label for line in blue.by_label if line.predicted] == ["blue"]
+
+
+async def test_what_is_refused_leaves_no_run_behind() -> None:
+    with pytest.raises(UsageError, match="patience"):
+        await aevaluate(make_task(), target=answer, run="nightly", patience=-1)
+    async with await RunStore.open(installation().home) as store:
+        assert await store.runs() == []

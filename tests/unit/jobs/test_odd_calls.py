@@ -123,6 +123,17 @@ def test_an_app_is_a_target_of_every_command(target: str, capsys: pytest.Capture
     assert seen in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["optimize task.yaml --dry-run", "preflight task.yaml"])
+def test_a_key_that_stands_in_the_dotenv_file_alone_is_found(
+    command: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = shlex.split(f"{command} --target openai:gpt-4.1-mini")
+    assert main(call) == 2
+    assert "OPENAI_API_KEY" in capsys.readouterr().err
+    (folder / ".env").write_text("OPENAI_API_KEY=sk-from-dotenv\n")
+    assert main(call) == 0, capsys.readouterr().err
+
+
 def test_settings_that_cannot_be_read_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / ".env").write_bytes(b"KEY=\xf0\x01")
     assert main(["runs"]) == 2

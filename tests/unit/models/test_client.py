@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from sage_spo.errors import ModelError, TransientModelError
+from sage_spo.errors import ModelError, ModelRefused, TransientModelError
 from sage_spo.models.client import ChatClient, QuotaExhausted, reply_text, reply_usage, retry_after
 from sage_spo.tests.fakes.faults import Fault, Faults
 from sage_spo.tests.fakes.server import FakeServer
@@ -72,6 +72,14 @@ async def test_no_server_is_transient_and_cost_nothing() -> None:
     with pytest.raises(TransientModelError, match="cannot connect") as caught:
         await ask(server)
     assert not caught.value.spent
+
+
+async def test_an_address_with_https_of_a_server_without_it_is_refused_at_once() -> None:
+    with FakeServer() as server:
+        client = ChatClient(server.url.replace("http://", "https://"))
+        with pytest.raises(ModelRefused, match="does not speak TLS: is it http://"):
+            await client.chat(PAYLOAD)
+        await client.aclose()
 
 
 async def test_a_refusal_is_an_answer() -> None:

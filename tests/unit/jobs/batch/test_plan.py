@@ -83,3 +83,10 @@ def test_a_job_that_has_begun_keeps_its_reservation_and_gets_more_only_where_the
     assert raised(Budget(target_calls=700), own, granted, {"target_calls": 900}) == Budget(target_calls=700)
     assert raised(Budget(target_calls=700), own, granted, {"target_calls": 100}) == Budget(target_calls=400)
     assert raised(Budget(target_calls=700), own, granted, {}) == Budget(target_calls=700)
+
+
+def test_a_job_that_has_begun_keeps_to_a_limit_that_is_shared_since_then() -> None:
+    granted, own = Budget(target_calls=500), Budget(target_calls=500)
+    assert raised(own, own, granted, {"usd": 2.0}) == Budget(target_calls=500, usd=2.0)
+    assert raised(Budget(target_calls=900), own, granted, {"usd": 2.0}) == Budget(target_calls=900, usd=2.0)
+    assert raised(own, own, granted, {"usd": 0.0}) is None
