@@ -136,12 +136,24 @@ BaseUrlOption = Annotated[
     str | None,
     typer.Option("--base-url", metavar="URL", help="OpenAI-compatible server for openai: models (vLLM, Ollama, …)."),
 ]
-BudgetOption = Annotated[
+_BUDGET = "usd=2,target_calls=1500,agent_calls=100,tokens=1000000,minutes=30, any of them"
+BudgetOption = Annotated[str | None, typer.Option("--budget", metavar="LIMITS", help=f"What it may spend: {_BUDGET}.")]
+SearchBudgetOption = Annotated[
     str | None,
     typer.Option(
         "--budget",
         metavar="LIMITS",
-        help="What it may spend: usd=2,target_calls=1500,agent_calls=100,tokens=1000000,minutes=30, any of them.",
+        help=f"What a run may spend: {_BUDGET}. Where nothing named would end it: 1200 target calls besides. Agent "
+        "calls and dollars are limited only where they are named.",
+    ),
+]
+DecideBudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--budget",
+        metavar="LIMITS",
+        help="What each run (one method with one seed) may spend: usd=2,agent_calls=1000,tokens=1000000,minutes=30, "
+        "any of them. Default: no limit.",
     ),
 ]
 CacheScopeOption = Annotated[
@@ -189,7 +201,14 @@ NewPatienceOption = Annotated[
 SeedOption = Annotated[int, typer.Option("--seed", help="Of the run's randomness: the same seed, the same run.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before spending.")]
 AskAboveOption = Annotated[
-    float, typer.Option("--ask-above", metavar="USD", min=0.0, help="Ask first where it may cost more than this.")
+    float,
+    typer.Option(
+        "--ask-above",
+        metavar="USD",
+        min=0.0,
+        help="Ask first where it may cost more than this; where a price is unknown nothing is asked: set target_calls, "
+        "agent_calls or tokens.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 

@@ -13,7 +13,6 @@ from ..options import (
     AgentOption,
     AskAboveOption,
     BaseUrlOption,
-    BudgetOption,
     ConcurrencyOption,
     DataOption,
     DryRunOption,
@@ -25,6 +24,7 @@ from ..options import (
     PatienceOption,
     RuleOption,
     SandboxOption,
+    SearchBudgetOption,
     SeedPromptOption,
     ShuffleOption,
     TargetOption,
@@ -64,7 +64,7 @@ def compare(
     target: TargetOption = "local",
     agent: AgentOption = None,
     base_url: BaseUrlOption = None,
-    budget: BudgetOption = None,
+    budget: SearchBudgetOption = None,
     preset: Annotated[
         str, typer.Option("--preset", metavar="NAME", help="Of the strategies that name none: default or faithful.")
     ] = "default",

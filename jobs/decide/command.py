@@ -15,7 +15,7 @@ from ..interrupts import interruptible
 from ..options import (
     AskAboveOption,
     BaseUrlOption,
-    BudgetOption,
+    DecideBudgetOption,
     JsonOption,
     OptionOption,
     PatienceOption,
@@ -72,7 +72,7 @@ def decide(
             help="The model that embeds meta-prompts. Default: OpenAI's where the agent is OpenAI's, else local.",
         ),
     ] = None,
-    budget: BudgetOption = None,
+    budget: DecideBudgetOption = None,
     preset: Annotated[
         str, typer.Option("--preset", metavar="NAME", help="default, or faithful: the paper's size of the networks.")
     ] = "default",
