@@ -10,9 +10,9 @@ import typer
 
 from ..interrupts import stopped_by_signals
 from ..options import (
-    AgentOption,
     AskAboveOption,
     BaseUrlOption,
+    CompareAgentOption,
     ConcurrencyOption,
     DataOption,
     DryRunOption,
@@ -62,7 +62,7 @@ def compare(
         typer.Option("--peers", metavar="A,B,…", help=f"Other optimisers, on the same target and budget. {_PEERS}."),
     ] = "",
     target: TargetOption = "local",
-    agent: AgentOption = None,
+    agent: CompareAgentOption = None,
     base_url: BaseUrlOption = None,
     budget: SearchBudgetOption = None,
     preset: Annotated[

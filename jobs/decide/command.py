@@ -16,8 +16,8 @@ from ..options import (
     AskAboveOption,
     BaseUrlOption,
     DecideBudgetOption,
+    DecideOptionOption,
     JsonOption,
-    OptionOption,
     PatienceOption,
     TimeoutOption,
     YesOption,
@@ -76,7 +76,7 @@ def decide(
     preset: Annotated[
         str, typer.Option("--preset", metavar="NAME", help="default, or faithful: the paper's size of the networks.")
     ] = "default",
-    option: OptionOption = None,
+    option: DecideOptionOption = None,
     run: Annotated[
         str | None,
         typer.Option(
