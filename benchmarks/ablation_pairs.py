@@ -66,7 +66,7 @@ def _sage() -> Iterator[Pair]:
     yield Pair("sage", "diagnosis by code", "sage", "sage:no-code")
     yield Pair("sage", "rounds of a diagnostician: 4 against 1", "sage", "sage[max_rounds=1]")
     yield Pair("sage", "rounds of a diagnostician: 4 against 2", "sage", "sage[max_rounds=2]")
-    yield Pair("sage", "independent diagnosticians: 4 against 1", "sage", "sage[opinions=1]")
+    yield Pair("sage", "independent diagnosticians: 10 against 1", "sage", "sage[opinions=1]")
     yield Pair("sage", "directions per iteration: 20 against 5", "sage", "sage[directions=5]")
     yield Pair("sage", "edits against a direction: 2 against 1", "sage", "sage[edits=1]")
     yield Pair("sage", "validator against the highest mean", "sage", "sage[rule.accept=argmax]")

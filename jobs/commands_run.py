@@ -19,7 +19,6 @@ from .options import (
     AgentOption,
     AskAboveOption,
     BaseUrlOption,
-    BudgetOption,
     CacheScopeOption,
     CertifyOption,
     ConcurrencyOption,
@@ -38,6 +37,7 @@ from .options import (
     RunArgument,
     RunNameOption,
     SandboxOption,
+    SearchBudgetOption,
     SeedOption,
     SeedPromptOption,
     ShuffleOption,
@@ -62,6 +62,8 @@ if TYPE_CHECKING:
 EXIT_CODES = {"budget too small": 3, "inconclusive": 1}
 """Verdicts that are no success; the others are 0: improved, or honestly not."""
 
+_OWN = "the strategy's and preset's own (`sage-spo strategies NAME`)"
+
 
 def optimize(
     context: typer.Context,
@@ -70,19 +72,20 @@ def optimize(
     target: TargetOption = "local",
     agent: AgentOption = None,
     base_url: BaseUrlOption = None,
-    budget: BudgetOption = None,
+    budget: SearchBudgetOption = None,
     seed: SeedOption = 0,
     run: RunNameOption = None,
     certify: CertifyOption = True,
     candidates: Annotated[
-        int | None, typer.Option("--candidates", metavar="Q", help="Proposed per iteration. Default: 8.")
+        int | None, typer.Option("--candidates", metavar="Q", help=f"Proposed per iteration. Default: {_OWN}.")
     ] = None,
     pool: Annotated[
-        int | None, typer.Option("--pool", metavar="P", help="Best prompts that candidates are made from. Default: 2.")
+        int | None,
+        typer.Option("--pool", metavar="P", help=f"Best prompts that candidates are made from. Default: {_OWN}."),
     ] = None,
     iterations: Annotated[
         int | None,
-        typer.Option("--iterations", metavar="N", help="At most so many. Default: until the budget is spent."),
+        typer.Option("--iterations", metavar="N", help=f"At most so many. Default: {_OWN}; none: the budget ends it."),
     ] = None,
     preset: PresetOption = "default",
     option: OptionOption = None,

@@ -18,7 +18,7 @@ TaskArgument = Annotated[
     typer.Argument(
         metavar="TASK",
         help="A built-in task (headlines, languages, reviews, tickets), a task.yaml or its folder, a data file "
-        "(.csv, .tsv, .jsonl, .parquet), or bbh:NAME, gsm8k, formula from a data folder.",
+        "(.csv, .tsv, .jsonl, .parquet), or bbh:NAME, gsm8k, formula, subj, agnews, sst2 from a data folder.",
         show_default=False,
     ),
 ]
@@ -64,7 +64,12 @@ SeedPromptOption = Annotated[
 ]
 DataOption = Annotated[
     Path | None,
-    typer.Option("--data", metavar="DIR", help="Folder with bbh, gsm8k, formula data. Default: SAGE_DATA."),
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="Folder with the files of bbh:NAME, gsm8k, formula, subj, agnews, sst2 (docs/tasks.md says which). "
+        "Default: SAGE_DATA.",
+    ),
 ]
 ShuffleOption = Annotated[
     int | None,
@@ -90,6 +95,14 @@ OptionOption = Annotated[
         "--option",
         metavar="NAME=VALUE",
         help="An option of the strategy, such as directions=8 or max_rounds=2 of sage; may be given several times.",
+    ),
+]
+DecideOptionOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="NAME=VALUE",
+        help="An option of the methods, such as eta=1 or arms=30 (docs/decisions.md); may be given several times.",
     ),
 ]
 PresetOption = Annotated[
@@ -122,26 +135,59 @@ SandboxOption = Annotated[
 TargetOption = Annotated[
     str,
     typer.Option(
-        "--target", metavar="MODEL", help="The model whose prompt it is: local, local:FILE.gguf, openai:MODEL."
+        "--target",
+        metavar="MODEL",
+        help="The model or app whose prompt it is: local (the embedded model), local:FILE.gguf, "
+        "local:hf:OWNER/REPO/FILE.gguf, openai:MODEL, openai:MODEL@http://host:port/v1, PROVIDER:MODEL (as in "
+        "anthropic:MODEL), http://… for an app behind an address, python:module:function (docs/targets.md).",
     ),
 ]
 AgentOption = Annotated[
     str | None,
     typer.Option("--agent", metavar="MODEL", help="The model that writes prompts. Default: the built-in playbook."),
 ]
+CompareAgentOption = Annotated[
+    str | None,
+    typer.Option(
+        "--agent",
+        metavar="MODEL",
+        help="The model that writes prompts. Default: the built-in playbook; for peers the target model.",
+    ),
+]
+PeerAgentOption = Annotated[
+    str | None,
+    typer.Option("--agent", metavar="MODEL", help="The model that writes prompts. Default: the target model."),
+]
 CertifyOption = Annotated[
     bool, typer.Option("--certify/--no-certify", help="Prove the result on the test split, or leave that out.")
 ]
 BaseUrlOption = Annotated[
     str | None,
-    typer.Option("--base-url", metavar="URL", help="OpenAI-compatible server for openai: models (vLLM, Ollama, …)."),
+    typer.Option(
+        "--base-url",
+        metavar="URL",
+        help="OpenAI-compatible server (vLLM, Ollama, …) for every openai: model of the command, the agent too. "
+        "Default: OPENAI_BASE_URL, else OpenAI. For one model alone write openai:MODEL@http://host:port/v1.",
+    ),
 ]
-BudgetOption = Annotated[
+_BUDGET = "usd=2,target_calls=1500,agent_calls=100,tokens=1000000,minutes=30, any of them"
+BudgetOption = Annotated[str | None, typer.Option("--budget", metavar="LIMITS", help=f"What it may spend: {_BUDGET}.")]
+SearchBudgetOption = Annotated[
     str | None,
     typer.Option(
         "--budget",
         metavar="LIMITS",
-        help="What it may spend: usd=2,target_calls=1500,agent_calls=100,tokens=1000000,minutes=30, any of them.",
+        help=f"What a run may spend: {_BUDGET}. Where nothing named would end it: 1200 target calls besides. Agent "
+        "calls and dollars are limited only where they are named.",
+    ),
+]
+DecideBudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--budget",
+        metavar="LIMITS",
+        help="What each run (one method with one seed) may spend: usd=2,agent_calls=1000,tokens=1000000,minutes=30, "
+        "any of them. Default: no limit.",
     ),
 ]
 CacheScopeOption = Annotated[
@@ -189,7 +235,14 @@ NewPatienceOption = Annotated[
 SeedOption = Annotated[int, typer.Option("--seed", help="Of the run's randomness: the same seed, the same run.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before spending.")]
 AskAboveOption = Annotated[
-    float, typer.Option("--ask-above", metavar="USD", min=0.0, help="Ask first where it may cost more than this.")
+    float,
+    typer.Option(
+        "--ask-above",
+        metavar="USD",
+        min=0.0,
+        help="Ask first where it may cost more than this; where a price is unknown nothing is asked: set target_calls, "
+        "agent_calls or tokens.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 

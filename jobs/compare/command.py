@@ -10,10 +10,9 @@ import typer
 
 from ..interrupts import stopped_by_signals
 from ..options import (
-    AgentOption,
     AskAboveOption,
     BaseUrlOption,
-    BudgetOption,
+    CompareAgentOption,
     ConcurrencyOption,
     DataOption,
     DryRunOption,
@@ -25,6 +24,7 @@ from ..options import (
     PatienceOption,
     RuleOption,
     SandboxOption,
+    SearchBudgetOption,
     SeedPromptOption,
     ShuffleOption,
     TargetOption,
@@ -62,9 +62,9 @@ def compare(
         typer.Option("--peers", metavar="A,B,…", help=f"Other optimisers, on the same target and budget. {_PEERS}."),
     ] = "",
     target: TargetOption = "local",
-    agent: AgentOption = None,
+    agent: CompareAgentOption = None,
     base_url: BaseUrlOption = None,
-    budget: BudgetOption = None,
+    budget: SearchBudgetOption = None,
     preset: Annotated[
         str, typer.Option("--preset", metavar="NAME", help="Of the strategies that name none: default or faithful.")
     ] = "default",

@@ -15,9 +15,9 @@ from ..interrupts import interruptible
 from ..options import (
     AskAboveOption,
     BaseUrlOption,
-    BudgetOption,
+    DecideBudgetOption,
+    DecideOptionOption,
     JsonOption,
-    OptionOption,
     PatienceOption,
     TimeoutOption,
     YesOption,
@@ -72,11 +72,11 @@ def decide(
             help="The model that embeds meta-prompts. Default: OpenAI's where the agent is OpenAI's, else local.",
         ),
     ] = None,
-    budget: BudgetOption = None,
+    budget: DecideBudgetOption = None,
     preset: Annotated[
         str, typer.Option("--preset", metavar="NAME", help="default, or faithful: the paper's size of the networks.")
     ] = "default",
-    option: OptionOption = None,
+    option: DecideOptionOption = None,
     run: Annotated[
         str | None,
         typer.Option(

@@ -8,7 +8,6 @@ import typer
 
 from ..interrupts import measured
 from ..options import (
-    AgentOption,
     BaseUrlOption,
     BudgetOption,
     ConcurrencyOption,
@@ -19,6 +18,7 @@ from ..options import (
     LabelsOption,
     MetricOption,
     PatienceOption,
+    PeerAgentOption,
     RunNameOption,
     SeedOption,
     SeedPromptOption,
@@ -35,7 +35,7 @@ def peer(
     name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(PEERS)}.", show_default=False)],
     task: TaskArgument,
     target: TargetOption = "local",
-    agent: AgentOption = None,
+    agent: PeerAgentOption = None,
     base_url: BaseUrlOption = None,
     budget: BudgetOption = None,
     seed: SeedOption = 0,

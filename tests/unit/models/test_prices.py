@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sage_spo.errors import ModelSetupError
+from sage_spo.graphs.decide_settings import PROVIDER_EMBEDDINGS
 from sage_spo.models.names import parse_model
 from sage_spo.models.prices import price
 
@@ -15,6 +16,11 @@ def test_the_table_prices_well_known_models_and_their_dated_versions() -> None:
     assert price(parse_model("openai:gpt-4.1-mini")) == (0.4, 1.6)
     assert price(parse_model("openai:gpt-4.1-mini-2025-04-14")) == (0.4, 1.6)
     assert price(parse_model("anthropic:claude-sonnet-4-20250514")) == (3.0, 15.0)
+
+
+def test_the_table_prices_openais_embedding_models_for_input_alone() -> None:
+    assert price(parse_model("openai:text-embedding-3-small")) == (0.02, 0.0)
+    assert price(parse_model(PROVIDER_EMBEDDINGS)) == (0.13, 0.0)
 
 
 def test_a_local_model_is_free_and_an_unknown_one_has_no_price() -> None:
