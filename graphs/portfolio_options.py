@@ -32,6 +32,7 @@ class PortfolioOptions(SearchOptions):
 
     members: str = "sage+dual-phase+protegi"
     chooser: Chooser = "thompson"
+    candidates: int = Field(default=8, ge=1, le=64, json_schema_extra={"default_in_words": "each member's"})
     pool: int = Field(default=10, ge=1, le=64)
 
     @model_validator(mode="after")

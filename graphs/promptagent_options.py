@@ -15,12 +15,18 @@ from .strategy import SearchOptions
 class PromptAgentOptions(SearchOptions):
     """Options of `promptagent`; `candidates` is the expansion width, the children of one node.
 
-    `exploration`, `depth`, `playout`, `least_depth` and `returns`: see `TreeRules`. A node's errors come from a `batch`
-    of examples outside the sample (and whatever else is known of it there, unless `own_errors`); each child's writer
-    sees `errors` of them. `two_requests`: the agent model is asked for feedback and for the prompt apart, as in the
-    paper. `sample` examples give the reward, by `likelihood` too where the target scores labels (see `reward`).
-    `accept`: the best node becomes the champion by the run's `rules` of acceptance, or by the `mean` reward alone: the
-    best node of the path with the best mean.
+    `exploration` is the factor c of UCT, by which the next node is chosen: larger prefers nodes visited less.
+    No node is deeper than `depth` (the root's is 0), and a round expands the best child again and again, `playout`
+    times at most. Deeper than `least_depth`, a node with a reward below the mean of its parent's and the root's is an
+    end, and a round ends where it found the highest reward so far. `returns`: a path earns its nodes the `mean` or the
+    `sum` of the rewards from each on; the paper's sum prefers long paths.
+
+    A node's errors come from a `batch` of examples outside the sample (and whatever else is known of it there, unless
+    `own_errors`); each child's writer sees `errors` of them. `two_requests`: the agent model is asked for feedback and
+    for the prompt apart, as in the paper. A node's reward is its mean score on `sample` examples; with `likelihood`,
+    where the target scores labels, half of it is the mean probability of the right label. `accept`: the best node
+    becomes the champion by the run's `rules` of acceptance, or by the `mean` reward alone: the best node of the path
+    with the best mean.
 
     `moves` transitions, each against other errors, lead from a node to its child; what lies between is not measured
     (one in the paper; more let a step of the search change enough to be told from chance).

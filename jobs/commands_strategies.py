@@ -55,7 +55,7 @@ def described(name: str) -> dict[str, Any]:
     made = strategy(name)
     schema = made.options.model_json_schema()["properties"]
     options = {
-        option: {"default": field.default, "takes": _takes(schema[option])}
+        option: {"default": schema[option].get("default_in_words", field.default), "takes": _takes(schema[option])}
         for option, field in made.options.model_fields.items()
     }
     known = {DEFAULT_PRESET: Preset()} | dict(made.presets)

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from sage_spo.graphs.portfolio_options import PortfolioOptions
 from sage_spo.graphs.registry import STRATEGIES, strategy
 from sage_spo.jobs.cli import main
 
@@ -36,6 +37,22 @@ def test_options_of_one_are_a_table_with_each_preset(capsys: Captured):
     assert ["fresh", "true", "false", "true,", "false"] in rows
     assert ["RULE", "DEFAULT", "FAITHFUL"] in rows
     assert ["estimate", "mean", "mean"] in rows
+
+
+def test_a_default_that_is_each_members_is_no_number(capsys: Captured):
+    assert main(["strategies", "auto"]) == 0
+    rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "candidates each member's each member's from 1 to 64" in rows
+    made = strategy("auto").options.model_validate({})
+    assert isinstance(made, PortfolioOptions)
+    assert made.of_member("protegi").candidates == strategy("protegi").options.model_validate({}).candidates
+
+
+def test_texts_name_no_class_or_function(capsys: Captured):
+    assert main(["strategies", "promptagent"]) == 0
+    said = capsys.readouterr().out
+    assert "TreeRules" not in said
+    assert "see `" not in said
 
 
 def test_one_that_does_not_exist_is_one_line(capsys: Captured):
