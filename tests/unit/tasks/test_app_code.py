@@ -6,6 +6,7 @@ import functools
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from langchain_core.runnables import RunnableLambda
@@ -25,7 +26,8 @@ def graph_of(answer: str) -> object:
     def node(_state: MessagesState) -> dict[str, list[tuple[str, str]]]:
         return {"messages": [("ai", answer)]}
 
-    return StateGraph(MessagesState).add_node("node", node).add_edge(START, "node").compile()
+    builder: Any = StateGraph(MessagesState)
+    return builder.add_node("node", node).add_edge(START, "node").compile()
 
 
 class Versioned:
