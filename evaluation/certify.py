@@ -78,20 +78,21 @@ def certify(
     broken = tuple(example_id for example_id, before, after in pairs if after < before)
     n = len(pairs)
     if np.all(np.isin(seed, (0, 1))) and np.all(np.isin(winner, (0, 1))):
-        interval = strict = tango(len(fixed), len(broken), n, level)
-        p, method = score_p(len(fixed), len(broken), n), BINARY
+        interval, p, method = tango(len(fixed), len(broken), n, level), score_p(len(fixed), len(broken), n), BINARY
+        agreed = True
     else:
         order = rng.permutation(differences)
-        interval, strict = betting_interval(order, level), betting_interval(order, 1 - alpha)
-        p, method = sign_flip_p(differences, rng), REAL_VALUED
+        interval, p, method = betting_interval(order, level), sign_flip_p(differences, rng), REAL_VALUED
+        # The permutation p is too bold for skewed differences; the betting interval is not, so both must agree.
+        strict = betting_interval(order, 1 - alpha)
+        agreed = not strict.low <= 0 <= strict.high
     gain = float(differences.mean()) if n else 0.0
     missing = len(everything) - n
 
     verdict: Verdict = "not certified"
     if n == 0 or missing > max_missing * len(everything):
         verdict = "inconclusive"
-    elif p < alpha and gain != 0 and (method == BINARY or not strict.low <= 0 <= strict.high):
-        # The permutation p is too bold for skewed differences; the betting interval is not, so both must agree.
+    elif p < alpha and gain != 0 and agreed:
         verdict = "improved" if gain > 0 else "harmed"
     return Certificate(
         n=n,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError, StoreError, TransientModelError
-from ..models.embeddings import embedded_texts
+from ..models.embeddings import embed_request, in_requests, joined
 from ..models.names import check_model
 from ..models.prices import price
 from ..seeding import digest
@@ -20,9 +20,6 @@ from ..traces.home import whole_file
 from .concurrency import Concurrency
 from .paid_call import PaidRequest
 from .paid_calls import PaidCalls
-
-TEXTS = 64
-"""Texts in one request."""
 
 
 @dataclass
@@ -51,7 +48,7 @@ class PaidEmbeddings:
 
         Raises BudgetExceeded, and ModelError where the model fails for good or gives what is no embedding.
         """
-        chunks = [texts[start : start + TEXTS] for start in range(0, len(texts), TEXTS)]
+        chunks = in_requests(texts)
         requests = [self._request(chunk, self._path(purpose, round, i)) for i, chunk in enumerate(chunks)]
         answers = await self.calls.ask(requests, role="agent", iteration=round, limit=self._limit, of=self.name)
         if any(answer is None for answer in answers):
@@ -62,9 +59,9 @@ class PaidEmbeddings:
             raise StoreError(
                 f"the run's embeddings in {self.folder} are gone or damaged ({error}); start a new run"
             ) from error
-        if len({part.shape[1] for part in parts}) != 1:
-            raise ModelError(f"embedding model {self.name} gave vectors of different sizes")
-        return np.concatenate(parts)
+        if any(len(part) != len(chunk) for part, chunk in zip(parts, chunks, strict=True)):
+            raise StoreError(f"the run's embeddings in {self.folder} are of other texts; start a new run")
+        return joined(parts, self.name)
 
     def forget(self, purpose: str, round: int) -> None:
         """Remove what was kept of a round that is done with; where a run begins anew, it is asked again."""
@@ -77,7 +74,7 @@ class PaidEmbeddings:
 
     def _request(self, texts: Sequence[str], path: Path) -> PaidRequest:
         async def send(_draw: int) -> Output:
-            embedded = await embedded_texts(texts, self.model, self.base_url)
+            embedded = await embed_request(texts, self.model, self.base_url)
             found = embedded.vectors
             if found.ndim != 2 or len(found) != len(texts) or not found.size or not np.isfinite(found).all():
                 raise TransientModelError(f"{self.name} gave embeddings that cannot be used", spent=True)

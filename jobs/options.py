@@ -13,6 +13,21 @@ import typer
 from ..errors import UsageError
 from ..graphs.registry import strategies
 
+UNITS = "usd=2,target_calls=1500,agent_calls=100,tokens=1000000,minutes=30"
+
+
+def _several(flag: str, what: str) -> Any:
+    return typer.Option(flag, metavar="NAME=VALUE", help=f"{what}; may be given several times.")
+
+
+def _agent(default: str) -> Any:
+    return typer.Option("--agent", metavar="MODEL", help=f"The model that writes prompts. Default: {default}.")
+
+
+def _budget(what: str, units: str, more: str = "") -> Any:
+    return typer.Option("--budget", metavar="LIMITS", help=f"What {what}: {units}, any of them.{more}")
+
+
 TaskArgument = Annotated[
     str,
     typer.Argument(
@@ -90,20 +105,11 @@ StrategyOption = Annotated[
     ),
 ]
 OptionOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--option",
-        metavar="NAME=VALUE",
-        help="An option of the strategy, such as directions=8 or max_rounds=2 of sage; may be given several times.",
-    ),
+    list[str] | None, _several("--option", "An option of the strategy, such as directions=8 or max_rounds=2 of sage")
 ]
 DecideOptionOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--option",
-        metavar="NAME=VALUE",
-        help="An option of the methods, such as eta=1 or arms=30 (docs/decisions.md); may be given several times.",
-    ),
+    _several("--option", "An option of the methods, such as eta=1 or arms=30 (docs/decisions.md)"),
 ]
 PresetOption = Annotated[
     str,
@@ -114,12 +120,7 @@ PresetOption = Annotated[
     ),
 ]
 RuleOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--rule",
-        metavar="NAME=VALUE",
-        help="A rule of acceptance, such as confidence=0.9 or accept=significant; may be given several times.",
-    ),
+    list[str] | None, _several("--rule", "A rule of acceptance, such as confidence=0.9 or accept=significant")
 ]
 SandboxOption = Annotated[
     str,
@@ -142,22 +143,9 @@ TargetOption = Annotated[
         "anthropic:MODEL), http://… for an app behind an address, python:module:function (docs/targets.md).",
     ),
 ]
-AgentOption = Annotated[
-    str | None,
-    typer.Option("--agent", metavar="MODEL", help="The model that writes prompts. Default: the built-in playbook."),
-]
-CompareAgentOption = Annotated[
-    str | None,
-    typer.Option(
-        "--agent",
-        metavar="MODEL",
-        help="The model that writes prompts. Default: the built-in playbook; for peers the target model.",
-    ),
-]
-PeerAgentOption = Annotated[
-    str | None,
-    typer.Option("--agent", metavar="MODEL", help="The model that writes prompts. Default: the target model."),
-]
+AgentOption = Annotated[str | None, _agent("the built-in playbook")]
+CompareAgentOption = Annotated[str | None, _agent("the built-in playbook; for peers the target model")]
+PeerAgentOption = Annotated[str | None, _agent("the target model")]
 CertifyOption = Annotated[
     bool, typer.Option("--certify/--no-certify", help="Prove the result on the test split, or leave that out.")
 ]
@@ -170,24 +158,22 @@ BaseUrlOption = Annotated[
         "Default: OPENAI_BASE_URL, else OpenAI. For one model alone write openai:MODEL@http://host:port/v1.",
     ),
 ]
-_BUDGET = "usd=2,target_calls=1500,agent_calls=100,tokens=1000000,minutes=30, any of them"
-BudgetOption = Annotated[str | None, typer.Option("--budget", metavar="LIMITS", help=f"What it may spend: {_BUDGET}.")]
+BudgetOption = Annotated[str | None, _budget("it may spend", UNITS)]
 SearchBudgetOption = Annotated[
     str | None,
-    typer.Option(
-        "--budget",
-        metavar="LIMITS",
-        help=f"What a run may spend: {_BUDGET}. Where nothing named would end it: 1200 target calls besides. Agent "
-        "calls and dollars are limited only where they are named.",
+    _budget(
+        "a run may spend",
+        UNITS,
+        " Where nothing named would end it: 1200 target calls besides. Agent calls and dollars are limited only where "
+        "they are named.",
     ),
 ]
 DecideBudgetOption = Annotated[
     str | None,
-    typer.Option(
-        "--budget",
-        metavar="LIMITS",
-        help="What each run (one method with one seed) may spend: usd=2,agent_calls=1000,tokens=1000000,minutes=30, "
-        "any of them. Default: no limit.",
+    _budget(
+        "each run (one method with one seed) may spend",
+        "usd=2,agent_calls=1000,tokens=1000000,minutes=30",
+        " Default: no limit.",
     ),
 ]
 CacheScopeOption = Annotated[

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import ModelSetupError, TransientModelError
+from ..errors import ModelError, ModelSetupError, TransientModelError
+from ..seeding import generator
 from .client import ChatClient, reply_usage
 from .embedded import embedded
 from .names import ModelName, check_model, local_weights
+from .retry import RetryPolicy, call_with_retries
 
-BATCH = 64
+TEXTS, CHARACTERS = 64, 16_000
+"""One request has at most so many texts, of so many characters in all (or one text): some seconds for a small model on
+a busy machine, so that none is given up while it is being answered."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +28,47 @@ class Embedded:
 
 
 async def embed(texts: Sequence[str], model: str = "local", base_url: str | None = None) -> np.ndarray:
-    """Unit vectors, shape (n, size), in the order of `texts` (see `embedded_texts`)."""
-    return (await embedded_texts(texts, model, base_url)).vectors
+    """Unit vectors, shape (n, size), in the order of `texts`, in as many requests as it takes, each of which is tried
+    again where what is wrong may pass.
+
+    `model`: see `embed_request`, which also says what it raises; ModelError where a request fails for good, or vectors
+    differ in size.
+    """
+    rng = generator(0, "embeddings")
+    found: list[np.ndarray] = []
+    for some in in_requests(texts):
+
+        async def attempt(some: Sequence[str] = some) -> Embedded:
+            return await embed_request(some, model, base_url)
+
+        found.append((await call_with_retries(attempt, RetryPolicy(), rng=rng)).vectors)
+    return joined(found, model)
 
 
-async def embedded_texts(texts: Sequence[str], model: str = "local", base_url: str | None = None) -> Embedded:
-    """Unit vectors in the order of `texts`, with what they cost.
+def in_requests(texts: Sequence[str]) -> list[list[str]]:
+    """The texts in order, as many together as one request takes."""
+    requests: list[list[str]] = []
+    room = 0
+    for text in texts:
+        room -= len(text)
+        if not requests or room < 0 or len(requests[-1]) == TEXTS:
+            requests.append([])
+            room = CHARACTERS - len(text)
+        requests[-1].append(text)
+    return requests
+
+
+def joined(found: Sequence[np.ndarray], model: str) -> np.ndarray:
+    """The vectors of several requests as one table. Raises ModelError where they differ in size."""
+    if not found:
+        return np.zeros((0, 0), dtype=np.float32)
+    if len({vectors.shape[1] for vectors in found}) != 1:
+        raise ModelError(f"embedding model {model} gave vectors of different sizes")
+    return np.concatenate(found)
+
+
+async def embed_request(texts: Sequence[str], model: str = "local", base_url: str | None = None) -> Embedded:
+    """Unit vectors in the order of `texts` by one request, with what it cost.
 
     `model`: `local` (the embedded model, 576 numbers a text) or `openai:MODEL`. Raises ModelSetupError for
     other providers and where the model cannot be used, otherwise what `ChatClient` raises; never retries.
@@ -45,29 +84,19 @@ async def embedded_texts(texts: Sequence[str], model: str = "local", base_url: s
 
 async def _remote(texts: Sequence[str], name: ModelName) -> Embedded:
     client = ChatClient(name.base_url or "", name.api_key())
-    rows: list[np.ndarray] = []
-    counted: list[int | None] = []
+    asked = [text or " " for text in texts]  # providers refuse empty texts
     try:
-        for start in range(0, len(texts), BATCH):
-            batch = [text or " " for text in texts[start : start + BATCH]]  # providers refuse empty texts
-            reply = await client.post("/embeddings", {"model": name.model, "input": batch})
-            try:
-                data = sorted(reply["data"], key=lambda row: row["index"])
-                vectors = np.array([row["embedding"] for row in data], dtype=np.float64)
-            except (KeyError, TypeError, ValueError) as error:
-                raise TransientModelError(f"{name} sent malformed embeddings", spent=True) from error
-            if not np.isfinite(vectors).all():  # `null` reads as NaN
-                raise TransientModelError(f"{name} sent embeddings that are not finite", spent=True)
-            if vectors.ndim != 2 or len(vectors) != len(batch):
-                raise TransientModelError(f"{name} sent {len(vectors)} embeddings for {len(batch)} texts", spent=True)
-            rows.append(vectors)
-            counted.append(reply_usage(reply)[0])
+        reply = await client.post("/embeddings", {"model": name.model, "input": asked})
     finally:
         await client.aclose()
-    if not rows:
-        return Embedded(np.zeros((0, 0), dtype=np.float32), 0)
-    found = np.concatenate(rows)
-    norms = np.linalg.norm(found, axis=1, keepdims=True)
-    known = [n for n in counted if n is not None]
-    tokens = sum(known) if len(known) == len(counted) else None
-    return Embedded((found / np.where(norms == 0, 1.0, norms)).astype(np.float32), tokens)
+    try:
+        data = sorted(reply["data"], key=lambda row: row["index"])
+        vectors = np.array([row["embedding"] for row in data], dtype=np.float64)
+    except (KeyError, TypeError, ValueError) as error:
+        raise TransientModelError(f"{name} sent malformed embeddings", spent=True) from error
+    if not np.isfinite(vectors).all():  # `null` reads as NaN
+        raise TransientModelError(f"{name} sent embeddings that are not finite", spent=True)
+    if vectors.ndim != 2 or len(vectors) != len(asked):
+        raise TransientModelError(f"{name} sent {len(vectors)} embeddings for {len(asked)} texts", spent=True)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return Embedded((vectors / np.where(norms == 0, 1.0, norms)).astype(np.float32), reply_usage(reply)[0])

@@ -25,13 +25,13 @@ ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 
 def code_of(app: Any) -> str:
     """A digest of a callable or Runnable: the same in every process, as long as nothing of the app is changed."""
-    return digest(*_parts(app, set()))
+    return digest(*_parts(app, {}))
 
 
-def _parts(app: Any, seen: set[int]) -> Iterator[str]:
+def _parts(app: Any, seen: dict[int, Any]) -> Iterator[str]:
     if id(app) in seen:  # a function that calls itself
         return
-    seen.add(id(app))
+    seen[id(app)] = app  # kept, so that its id is nobody else's meanwhile
     yield from _version(app)
     if isinstance(app, Runnable):
         yield ADDRESS.sub("", repr(app))
@@ -72,7 +72,7 @@ def _version(app: Any) -> Iterator[str]:
         yield f"version {version!r}"
 
 
-def _values(values: Iterable[Any], seen: set[int]) -> Iterator[str]:
+def _values(values: Iterable[Any], seen: dict[int, Any]) -> Iterator[str]:
     """Plain values as they are, functions by their code; of others nothing is the same in every process."""
     for value in values:
         if isinstance(value, PLAIN):

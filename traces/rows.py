@@ -14,8 +14,7 @@ PEER = "peer:"
 """What the strategy of a run of another package's optimiser begins with."""
 CallRole = Literal["target", "agent", "judge", "certification"]
 
-
-NO_SEARCH = ("evaluate", "preflight", "compare", "landscape", "decide")
+NO_SEARCH = ("evaluate", "preflight", "compare", "landscape")
 
 
 def is_decision(strategy: str) -> bool:
@@ -25,7 +24,7 @@ def is_decision(strategy: str) -> bool:
 
 def is_search(strategy: str) -> bool:
     """Whether a run of this strategy is a search of our own, and no measurement, comparison, peer or deciding agent."""
-    return strategy not in NO_SEARCH and not strategy.startswith((PEER, DECIDE))
+    return strategy not in NO_SEARCH and not strategy.startswith(PEER) and not is_decision(strategy)
 
 
 @dataclass(frozen=True, slots=True)

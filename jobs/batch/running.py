@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -253,7 +253,8 @@ class _Running:
     # -- what came of it -------------------------------------------------------------------------------------
 
     async def _outcome(self) -> BatchOutcome:
-        jobs = [await self._job_outcome(job) for job in self._batch.jobs]
+        spent_of_runs = await spent_so_far([run for run in self._runs.values() if not spent_of(run)])
+        jobs = [self._job_outcome(job, spent_of_runs) for job in self._batch.jobs]
         units = self._batch.budget.limits()
         spent = {unit: sum(job.spent.get(unit, 0.0) for job in jobs) for unit in units}
         return BatchOutcome(
@@ -265,7 +266,7 @@ class _Running:
             exit_code=whole_code(jobs),
         )
 
-    async def _job_outcome(self, job: Job) -> JobOutcome:
+    def _job_outcome(self, job: Job, spent: Mapping[str, dict[str, float]]) -> JobOutcome:
         state, run = self._states[job.name], self._runs.get(job.name)
         ran = state in ("done", "failed")
         granted = self._granted(job) or Budget()
@@ -277,7 +278,7 @@ class _Running:
             exit_code=self._codes.get(job.name) if ran else None,
             limits=granted.limits(),
             error=self._errors.get(job.name, self._kept[job.name].error if state == "waiting" else ""),
-            spent={} if run is None else spent_of(run) or await spent_so_far(run),
+            spent={} if run is None else spent_of(run) or spent[run.id],
             **result_fields(run),
         )
 

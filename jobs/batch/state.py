@@ -6,7 +6,7 @@ job starts, so that a reservation survives a kill.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -81,13 +81,16 @@ async def runs_of(batch: Batch) -> dict[str, Run]:
         return dict(_of(batch, await store.runs()))
 
 
-async def spent_so_far(run: Run) -> dict[str, float]:
-    """What a run has spent until now, by unit, whether it came to its end or not."""
-    ledger = Ledger(Budget(), seconds_before=run.seconds)
+async def spent_so_far(runs: Sequence[Run]) -> dict[str, dict[str, float]]:
+    """What each run has spent until now, by unit, whether it came to its end or not; by the run's id."""
+    found = {}
     async with await RunStore.open(installation().home) as store:
-        ledger.restore(await store.calls(run.id))
-        ledger.restore_code([row.usd for row in await store.code_runs(run.id)])
-    return {unit: amount for unit in SPENT if (amount := round(ledger.spent(unit), 6))}
+        for run in runs:
+            ledger = Ledger(Budget(), seconds_before=run.seconds)
+            ledger.restore(await store.calls(run.id))
+            ledger.restore_code([row.usd for row in await store.code_runs(run.id)])
+            found[run.id] = {unit: amount for unit in SPENT if (amount := round(ledger.spent(unit), 6))}
+    return found
 
 
 def _of(batch: Batch, runs: list[Run]) -> Iterator[tuple[str, Run]]:

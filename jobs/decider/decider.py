@@ -20,7 +20,6 @@ from ...errors import ModelError, StoreError, UsageError
 from ...evaluation.choosing.arms import checked_table
 from ...evaluation.choosing.chooser import NEEDS_EMBEDDINGS, Chooser, make_chooser
 from ...models.embeddings import embed
-from ...models.retry import RetryPolicy, call_with_retries
 from ...seeding import generator
 from .book import Book, Waiting
 from .terms import Terms, make_terms
@@ -256,13 +255,8 @@ def embedded_arms(terms: Terms, embeddings: Embeddings, base_url: str | None) ->
 
 
 def _asked(texts: Sequence[str], model: str, base_url: str | None) -> Any:
-    async def ask() -> Any:
-        return await call_with_retries(
-            lambda: embed(texts, model, base_url), RetryPolicy(timeout=120.0), rng=generator(0, "embeddings")
-        )
-
     with ThreadPoolExecutor(1) as thread:  # the caller may be in an event loop
-        return thread.submit(asyncio.run, ask()).result()
+        return thread.submit(asyncio.run, embed(texts, model, base_url)).result()
 
 
 def _check_same(path: Path, stored: dict[str, Any], given: dict[str, Any]) -> None:

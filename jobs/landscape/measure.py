@@ -13,8 +13,6 @@ from ...evaluation.budget import Budget
 from ...evaluation.landscape import LEAST_PROMPTS, MOST_PROMPTS, enough_scores
 from ...evaluation.outage import PATIENCE_MINUTES
 from ...models.embeddings import embed
-from ...models.retry import RetryPolicy, call_with_retries
-from ...seeding import generator
 from ...tasks.task import Task
 from ...traces.rows import Run
 from ..measuring import Listener, Measuring, measuring
@@ -120,9 +118,7 @@ async def _embedded(call: LandscapeCall) -> np.ndarray:
     """The vector of every prompt. Raises ModelError where they cannot be had."""
     texts = [embedded_text(prompt) for prompt in call.prompts]
     try:
-        vectors = await call_with_retries(
-            lambda: embed(texts, call.embeddings, call.sources.base_url), RetryPolicy(), rng=generator(0, "embeddings")
-        )
+        vectors = await embed(texts, call.embeddings, call.sources.base_url)
     except ModelError as error:
         raise type(error)(
             f"embeddings from {call.embeddings} cannot be had: {error}. Nothing was measured; name another model with "
