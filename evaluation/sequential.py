@@ -57,10 +57,10 @@ def probability_better(differences: ArrayLike) -> float:
     A posterior is not an error rate: looked at often, it exceeds any confidence by chance more often than it says.
     """
     d = _checked(differences)
-    if not np.any(d):
-        return 0.5
     if np.all(np.isin(d, (-1.0, 0.0, 1.0))):
         fixed, broken = np.count_nonzero(d > 0), np.count_nonzero(d < 0)
+        if fixed == broken:  # to the last digit: a rule may ask for one half
+            return 0.5
         return float(special.betainc(broken + 0.5, fixed + 0.5, 0.5))
     n, mean = d.size, float(d.mean())
     weight = PRIOR_WEIGHT + n

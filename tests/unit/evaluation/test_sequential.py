@@ -93,5 +93,7 @@ def test_probability_better_of_real_valued_scores_agrees_with_sampling_the_poste
 
 def test_probability_better_is_even_without_evidence_and_modest_after_one_example() -> None:
     assert probability_better([]) == probability_better([0.0, 0.0]) == 0.5
+    for wins in range(1, 9):  # exactly, as a rule may ask for one half
+        assert probability_better([1.0, -1.0, 0.0] * wins) == 0.5
     assert 0.5 < probability_better([0.3]) < 0.9
     assert probability_better([0.3] * 40) > 0.999
