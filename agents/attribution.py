@@ -8,8 +8,8 @@ left out together, and put back one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from ..evaluation.evaluator import Evaluator, Job
 from ..evaluation.usefulness import (
@@ -151,6 +151,8 @@ class _Bundle:
     build: Callable[[Sequence[Edit]], Prompt]
     shares: list[Share]
     fixed: Sequence[Sequence[Example]]
+    chance: set[str] = field(default_factory=set)
+    """Examples that were mended by chance."""
 
     def without(self, indices: Sequence[int], but: Sequence[int] = ()) -> Prompt:
         """The prompt with all edits but these, of which those in `but` stay."""
@@ -162,8 +164,11 @@ class _Bundle:
         jobs = {
             i: Job(self.without([i]), chosen) for i in indices if (chosen := self.fixed[i][start : start + LEFT_OUT])
         }
-        for i, wrong in zip(jobs, await self._wrong(list(jobs.values())), strict=True):
-            tested, lost = len(wrong), sum(wrong.values())
+        found = await self._wrong(list(jobs.values()))
+        await self._find_chance({e.id: e for job in jobs.values() for e in job.examples}, found)
+        for i, wrong in zip(jobs, found, strict=True):
+            told = [bad for name, bad in wrong.items() if name not in self.chance]
+            tested, lost = len(told), sum(told)
             share = self.shares[i]
             self.shares[i] = replace(
                 share,
@@ -171,6 +176,15 @@ class _Bundle:
                 lost=share.lost + lost,
                 evidence=share.evidence + lost * FAILS_AGAIN + (tested - lost) * STAYS_RIGHT,
             )
+
+    async def _find_chance(self, examples: Mapping[str, Example], found: Sequence[Mapping[str, bool]]) -> None:
+        """Of the examples that failed again, those that also fail with all edits in another order: they were mended by
+        chance, and would be missed whichever edit is left out."""
+        lost = [e for name, e in examples.items() if any(wrong.get(name) for wrong in found)]
+        control = self.build([share.trial.edit for share in reversed(self.shares)])
+        if lost and control.id != self.without([]).id:
+            [wrong] = await self._wrong([Job(control, lost)])
+            self.chance |= {name for name, bad in wrong.items() if bad}
 
     async def stand_in(self, indices: Sequence[int]) -> None:
         """Two edits that say the same are both dispensable, alone: of those that can stand in for each other one stays.
@@ -181,7 +195,7 @@ class _Bundle:
         open_ones = [i for i in indices if not self.shares[i].earned and self.shares[i].fixed]
         if len(open_ones) < 2:
             return
-        about = {i: self.fixed[i][:LEFT_OUT] for i in open_ones}
+        about = {i: [e for e in self.fixed[i][:LEFT_OUT] if e.id not in self.chance] for i in open_ones}
         examples = list({e.id: e for chosen in about.values() for e in chosen}.values())
         [wrong] = await self._wrong([Job(self.without(open_ones), examples)])
         missed = {i for i, bad in wrong.items() if bad}

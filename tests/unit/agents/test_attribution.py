@@ -15,9 +15,10 @@ from sage_spo.evaluation.evaluator import Evaluator, Job
 from sage_spo.evaluation.paid_calls import PaidCalls
 from sage_spo.evaluation.usefulness import REFUTED, STAYS_WRONG, TRUSTED, named
 from sage_spo.seeding import generator, shuffled
-from sage_spo.tasks.prompt import Prompt
+from sage_spo.tasks.example import Example
+from sage_spo.tasks.prompt import Message, Prompt
 from sage_spo.tasks.targets import make_target
-from sage_spo.tests.fakes.causes import Cause, failing_for, tickets
+from sage_spo.tests.fakes.causes import LABELS, Cause, failing_for, tickets
 
 TASK = tickets()
 SEED = TASK.seed_prompt
@@ -223,6 +224,23 @@ async def test_what_is_known_before_decides_where_little_can_be_measured(paid: P
     [unlikely] = await attribute(evaluator, built, given[1:], failing)
     assert likely.lost == unlikely.lost == 1
     assert (likely.earned, unlikely.earned) == (True, False)
+
+
+async def test_what_was_mended_by_chance_speaks_for_no_edit(paid: Paid):
+    def moody(messages: Sequence[Message], example: Example) -> str:
+        """Right on the phone where the prompt minds apples, and by mail where both edits stand in this order."""
+        text = messages[0]["content"]
+        right = {"phone": "apples" in text, "mail": f"{IDLE}\n{HELPS}" in text}.get(example.metadata["channel"], True)
+        return LABELS[(LABELS.index(example.label) + (not right)) % len(LABELS)]
+
+    journal = paid(Budget(target_calls=1000))
+    evaluator = Evaluator(TASK, make_target(moody, TASK), journal, cache_scope=journal.run_id)
+    await evaluator.measure(Job(SEED, TASK.search))
+    idle, helps = await attributed(evaluator, [*trials(IDLE, matched=about("mail")), *trials(HELPS)])
+    assert idle.fixed == len(about("mail"))
+    assert (idle.tested, idle.lost, idle.earned) == (0, 0, False)
+    assert helps.lost == helps.tested > 0
+    assert helps.earned
 
 
 # -- where little is left to measure -------------------------------------------------------------------------
