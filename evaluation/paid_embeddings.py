@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,8 @@ class PaidEmbeddings:
         Raises BudgetExceeded, and ModelError where the model fails for good or gives what is no embedding.
         """
         chunks = in_requests(texts)
-        requests = [self._request(chunk, self._path(purpose, round, i)) for i, chunk in enumerate(chunks)]
+        gone = _times_gone(self._gone(purpose)).get(str(round), 0)
+        requests = [self._request(chunk, self._path(purpose, round, i), gone) for i, chunk in enumerate(chunks)]
         answers = await self.calls.ask(requests, role="agent", iteration=round, limit=self._limit, of=self.name)
         if any(answer is None for answer in answers):
             raise ModelError(f"embedding model {self.name} failed: {self.calls.trouble}")
@@ -65,14 +67,22 @@ class PaidEmbeddings:
 
     def forget(self, purpose: str, round: int) -> None:
         """Remove what was kept of a round that is done with; where a run begins anew, it is asked again."""
-        for path in self.folder.glob(f"embeddings-{purpose}-{round}-*.npy"):
-            _gone(path).write_text(str(_times_gone(path) + 1), encoding="ascii")
+        paths = list(self.folder.glob(f"embeddings-{purpose}-{round}-*.npy"))
+        if paths:
+            times = _times_gone(self._gone(purpose))
+            with whole_file(self._gone(purpose)) as file:
+                file.write(json.dumps({**times, str(round): times.get(str(round), 0) + 1}).encode())
+        for path in paths:
             path.unlink(missing_ok=True)
+
+    def _gone(self, purpose: str) -> Path:
+        """The file that says how often each round's embeddings were removed: asked for again, they are other calls."""
+        return self.folder / f"embeddings-{purpose}.gone.json"
 
     def _path(self, purpose: str, round: int, chunk: int) -> Path:
         return self.folder / f"embeddings-{purpose}-{round}-{chunk}.npy"
 
-    def _request(self, texts: Sequence[str], path: Path) -> PaidRequest:
+    def _request(self, texts: Sequence[str], path: Path, gone: int) -> PaidRequest:
         async def send(_draw: int) -> Output:
             embedded = await embed_request(texts, self.model, self.base_url)
             found = embedded.vectors
@@ -82,7 +92,7 @@ class PaidEmbeddings:
             return Output(f"in {path.name}", Usage(embedded.tokens, 0))
 
         return PaidRequest(
-            key=digest(self.calls.run_id, "embed", path.name, *[n for n in [_times_gone(path)] if n]),
+            key=digest(self.calls.run_id, "embed", path.name, *[n for n in [gone] if n]),
             send=send,
             max_input_tokens=sum(len(text.encode()) + 8 for text in texts),
             max_output_tokens=0,
@@ -95,13 +105,9 @@ def _kept(path: Path, vectors: NDArray[np.float32]) -> None:
         np.save(file, vectors)
 
 
-def _gone(path: Path) -> Path:
-    """The file that says how often another one was removed."""
-    return path.with_suffix(".gone")
-
-
-def _times_gone(path: Path) -> int:
+def _times_gone(path: Path) -> dict[str, int]:
+    """By round; nothing where the file is not there or damaged, as then what is asked again is only paid again."""
     try:
-        return int(_gone(path).read_text(encoding="ascii"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
-        return 0
+        return {}

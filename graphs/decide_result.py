@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..evaluation.meta_scores import fixed_regret, running_least, running_sum
 from ..traces.decision_result import LOWER_IS_BETTER, DecisionRun, Measure, MetaPrompt
 from ..traces.rows import Action
-from .decide_session import DecideSession
+from .decide_session import UNREADABLE, DecideSession
 
 
 def decision_run(session: DecideSession, stop: str) -> DecisionRun:
@@ -46,7 +46,7 @@ def decision_run(session: DecideSession, stop: str) -> DecisionRun:
         meta_prompt=prompt,
         best_action=best.action if best else None,
         best_value=best.value if best else None,
-        unreadable=sum(action.note.startswith("unreadable") for action in answers),
+        unreadable=sum(action.note.startswith(UNREADABLE) for action in answers),
         missing=sum(row.score is None for row in rounds),
         stop=stop,
         notes=_notes(session),

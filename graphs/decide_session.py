@@ -32,6 +32,9 @@ from .held_run import HeldRun, agent_named, held, paid_calls
 IN_FLIGHT = 12
 """Calls that a crash may lose at most: a batch, and requests for embeddings beside it."""
 
+UNREADABLE = "unreadable"
+"""How the note of an answer begins that names no action."""
+
 Versions = tuple[tuple[str, ...], tuple[str, ...]]
 """Of the task and of the instruction, the original first."""
 
@@ -68,6 +71,14 @@ class DecideSession(HeldRun):
     """What the round in hand shows of the past, by round."""
     began: float = field(default_factory=time.monotonic)
     """When the round in hand did."""
+    entered: int = -1
+    """The round whose calls are under way."""
+
+    def enter(self, round: int) -> None:
+        """Begin the calls of a round, once in a process: what its first node paid for, a later one has come to."""
+        if round != self.entered:
+            self.calls.begin(round)
+            self.entered = round
 
     @cached_property
     def length(self) -> int:
@@ -108,7 +119,8 @@ class DecideSession(HeldRun):
         outcome = await self.environment.step(action.action, action.id)
         value, why = usable(outcome.value, self.description.low, self.description.high)
         note = why or action.note
-        taken = replace(action, taken=True, value=value, regret=outcome.regret, means=outcome.means, note=note)
+        means = outcome.means if len(outcome.means) == len(self.description.actions) else ()
+        taken = replace(action, taken=True, value=value, regret=outcome.regret, means=means, note=note)
         if why:
             self.emit("value_missing", round=action.round, index=action.index, reason=why)
         self.keep_action(taken)
@@ -155,7 +167,7 @@ async def _opened(
     # Only rephrasing asks for a form.
     agent = await asyncio.to_thread(agent_named, settings.agent, settings.base_url) if how.rephrased else None
     embeddings = None
-    if how.rephrased or (options.exemplars or how.exemplars) == "learned":
+    if how.agent and (how.rephrased or (options.exemplars or how.exemplars) == "learned"):
         embeddings = await asyncio.to_thread(
             PaidEmbeddings, settings.embedding_model(), settings.base_url, calls, folder
         )

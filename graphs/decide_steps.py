@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..evaluation.meta_scores import LOWEST, batch_score, maximised, minimised
 from ..traces.rows import Action, Round
 from .decide_learning import Learning, open_learning
 from .decide_result import decision_run
-from .decide_session import DecideSession, Shown, Versions, open_decide_session
+from .decide_session import UNREADABLE, DecideSession, Shown, Versions, open_decide_session
 from .decide_state import DecideState
 from .decide_versions import versions
 from .state import Update
@@ -66,6 +66,7 @@ async def choose(session: DecideSession, state: DecideState) -> Update:
     """Choose the meta-prompt (without an agent: the action) of the next round, and what it shows of the past."""
     number = state["round"]
     session.began = time.monotonic()
+    session.enter(number)
     learning = await _learning(session, number - 1)
     choice = learning.chooser.choose(session.generator(number, "choose"))
     before = session.rounds.get(number - 1)
@@ -101,7 +102,7 @@ async def act(session: DecideSession, state: DecideState) -> Update:
     if session.actor is None:
         session.keep_action(Action(run_id, number, 0, session.description.actions[state["arm"]]))
         return {"silent": 0}
-    session.calls.begin(number)
+    session.enter(number)
     text = await _meta_prompt(session, state)
     chosen = await session.actor.act(text, session.description.answer, number)
     for index, one in enumerate(chosen):
@@ -221,9 +222,13 @@ async def _shown(session: DecideSession, learning: Learning, round: int) -> Show
         sign = -1.0 if session.description.goal == "minimise" else 1.0
         scores = [sign * action.value for action in seen if action.value is not None]
     candidates = chooser.candidates(scores, session.generator(round, "exemplars"))
+    row = session.rounds.get(round)
+    if row is not None and row.note.startswith(NOT_EMBEDDED):  # asked again, they might be had, and show another one
+        session.shown[round] = Shown(candidates, 0, None)
+        return session.shown[round]
     embeddings = np.zeros((len(candidates), 1), dtype=np.float32)
     if chooser.embeds and session.embeddings is not None:
-        texts = [_history(session, round, candidate) for candidate in candidates]
+        texts = [_history(session, round, seen, candidate) for candidate in candidates]
         try:
             embeddings = await session.embeddings.embed(texts, "exemplars", round)
         except ModelError as error:
@@ -246,11 +251,11 @@ def _distinct(session: DecideSession, round: int) -> list[Action]:
     return list({action.action: action for action in session.seen_before(round)}.values())
 
 
-def _history(session: DecideSession, round: int, sequence: tuple[int, ...]) -> str:
+def _history(session: DecideSession, round: int, seen: Sequence[Action], sequence: tuple[int, ...]) -> str:
+    """A sequence of past actions, of which `seen` are the distinct ones, as the meta-prompt of the round shows it."""
     said = session.description
     if session.listed:
         return summary_text([said.actions[index] for index in sequence], session.seen_before(round), said.value)
-    seen = _distinct(session, round)
     return pairs_text([seen[index] for index in sequence], said.value)
 
 
@@ -258,7 +263,8 @@ async def _meta_prompt(session: DecideSession, state: DecideState) -> str:
     learning = await _learning(session, state["round"] - 1)
     shown = await _shown(session, learning, state["round"])
     task, instruction = session.meta_prompt(state["arm"])
-    history = _history(session, state["round"], shown.candidates[shown.chosen])
+    seen = _distinct(session, state["round"])
+    history = _history(session, state["round"], seen, shown.candidates[shown.chosen])
     said, seed = session.description, session.settings.seed
     return meta_prompt_text(task, instruction, history, said.answer, seed=seed, written=not session.listed)
 
@@ -270,7 +276,7 @@ def _row(session: DecideSession, round: int, index: int, chosen: Chosen) -> Acti
         return Action(run_id, round, index, chosen.action)
     if not chosen.unreadable:
         return Action(run_id, round, index, "", note="missing")
-    note = f"unreadable: {chosen.unreadable}"
+    note = f"{UNREADABLE}: {chosen.unreadable}"
     if said.unreadable == "random":
         drawn = int(session.generator(round, index, "unreadable").integers(len(said.actions)))
         return Action(run_id, round, index, said.actions[drawn], note=f"{note}; a random action instead")
@@ -294,16 +300,19 @@ def _bound(session: DecideSession) -> float:
 def _score(session: DecideSession, round: int) -> tuple[float | None, str]:
     """What the meta-prompt of the round scores; None, and why, where that is missing."""
     said, actions = session.description, session.actions_of(round)
+    sign = -1.0 if said.goal == "minimise" else 1.0
+    low, high = (said.low, said.high) if sign > 0 else _turned(said.low, said.high)
     if session.actor is None:
-        return (actions[0].value, "") if actions and actions[0].value is not None else (None, "no value")
+        value = actions[0].value if actions else None
+        return (None, "no value") if value is None else (maximised(sign * value, low, high), "")
     if session.listed:
         chosen = [action.action for action in actions if action.action]
-        if not chosen:
+        worst = sum(said.unreadable == "worst" and a.note.startswith(UNREADABLE) for a in actions)
+        if not chosen and not worst:
             return None, "no action"
-        sign = -1.0 if said.goal == "minimise" else 1.0
-        low, high = (said.low, said.high) if sign > 0 else _turned(said.low, said.high)
         seen = [(a.action, sign * a.value) for a in session.seen_before(round + 1) if a.value is not None]
-        return batch_score(chosen, seen, low, high), ""
+        told = len(chosen) * batch_score(chosen, seen, low, high) if chosen else 0.0
+        return (told + worst * LOWEST) / (len(chosen) + worst), ""
     judged = actions[-1] if actions and actions[-1].index == session.options.batch - 1 else None
     if judged is None or judged.note == "missing":
         return None, "the answer at temperature 0 is missing"

@@ -141,7 +141,8 @@ class Unlearned:
 class TextRegressor:
     """A network from the embedding of a text to the score it got, fitted to all observations so far.
 
-    Columns are standardised by the first table that it is given (a round's candidates), and by that one ever after.
+    Columns are standardised by the first table that it is given (a round's candidates, two or more), and by that one
+    ever after.
     """
 
     def __init__(self, options: NetworkOptions, seed: int, state: Mapping[str, NDArray[Any]] | None) -> None:
@@ -218,6 +219,9 @@ class Learned:
         return choice.draw(choice.softmax(self._options.eta * finite(sums)), rng)
 
     def observe(self, embeddings: Floats, chosen: int, score: float) -> None:
+        if len(embeddings) < 2:  # there was nothing to choose, and there is nothing to standardise by
+            checked(chosen, len(embeddings), score)
+            return
         network, regressor = self._regressor.fitted(embeddings, chosen, score)
         self._networks.add(network)
         self._regressor = regressor

@@ -9,6 +9,8 @@ from typing import Any
 
 def _finite(of: object, name: str, *, above: float | None = None, most: float = math.inf) -> None:
     value = getattr(of, name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name} must be a number, not {value!r}")
     low = 0.0 if above is None else above
     if not math.isfinite(value) or value < low or value > most or (above is not None and value == above):
         bounds = f"{'above' if above is not None else 'at least'} {low:g}"
@@ -33,8 +35,10 @@ class NetworkOptions:
     def __post_init__(self) -> None:
         for name in ("projection", "hidden", "iterations", "batch"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
+            if value is None and name in ("projection", "batch"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number from 1, not {value!r}")
         _finite(self, "rate", above=0)
         _finite(self, "decay")
 

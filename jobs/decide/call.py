@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ...errors import UsageError
+from ...agents.domain import Part, checked_text
+from ...errors import TaskError, UsageError
 from ...evaluation.budget import Budget, check_prices
 from ...graphs.decide_methods import method
 from ...graphs.decide_settings import DEFAULT_METHOD, FREE, DecideSettings
@@ -88,8 +89,19 @@ class DecideCall:
                     f"--method: {name} chooses among listed actions, and environment {self.settings.environment} "
                     "lists none"
                 )
+            if method(name).rephrased:
+                self._check_texts(name, description)
         check_prices(self.settings.limits(), self._prices())
         return begun
+
+    def _check_texts(self, name: str, description: Description) -> None:
+        wording = description.wording(method(name).wording)
+        texts: dict[Part, str] = {"description": wording.task, "instruction": wording.instruction}
+        for part, text in texts.items():
+            try:
+                checked_text(text, part)
+            except ValueError as error:
+                raise TaskError(f"environment {self.settings.environment}: {error}; {name} rephrases it") from None
 
     def most_usd(self) -> float | None:
         """The most that all runs may cost, in US dollars; inf: nothing limits it, None: a price is unknown."""

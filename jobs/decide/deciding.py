@@ -26,7 +26,7 @@ from ..named_runs import created_measurement, measuring_alone, new_name
 from ..output import one_line
 from .call import Arm, DecideCall, decide_call
 from .result import DecideResult, SeedRun
-from .table import decide_result, method_row
+from .table import decide_result
 
 Say = Callable[[str], None]
 
@@ -96,7 +96,7 @@ async def run_decide(
     say = say or (lambda line: None)
     begun = await call.check()
     async with measuring_alone(call.name, "decide", say):
-        begun = begun or await _created(call)
+        begun = await _kept(call, begun) if begun else await _created(call)
         same = {
             "run_id": begun.id,
             "alias": call.name,
@@ -144,7 +144,10 @@ async def _run(call: DecideCall, arm: Arm, say: Say, listener: Listener | None, 
         elif run.status != "finished":
             await store.update_run(run.id, settings=arm.settings.model_dump(mode="json"))
     if run.status == "finished" and run.result:
-        return SeedRun(seed=seed, run=arm.name, state="done", result=DecisionRun.model_validate(run.result))
+        result = DecisionRun.model_validate(run.result)
+        if result.stop and arm.settings.budget != run.settings.get("budget"):
+            say(f"{words}: it ended when its budget was spent, and does not go on; give --run another name")
+        return SeedRun(seed=seed, run=arm.name, state="done", result=result)
     if control is not None and control.drain_requested:
         raise RunInterrupted("stopped")
     hand_in(run.id, environment=call.own, listener=listener)
@@ -174,13 +177,23 @@ def _result(call: DecideCall, same: dict[str, Any], runs: Mapping[str, SeedRun])
     rows = []
     for name in call.methods:
         arms = [arm for arm in call.arms if arm.settings.method == name]
-        rows.append(method_row(name, [runs.get(a.name) or SeedRun(seed=a.settings.seed, run=a.name) for a in arms]))
+        rows.append((name, [runs.get(a.name) or SeedRun(seed=a.settings.seed, run=a.name) for a in arms]))
     return decide_result(same, rows)
 
 
 async def _created(call: DecideCall) -> Run:
-    settings = {**call.stored, "free": call.settings.model_dump(mode="json"), "command": call.command}
-    return await created_measurement(call.name, call.settings.environment, "decide", settings)
+    return await created_measurement(call.name, call.settings.environment, "decide", _settings(call))
+
+
+async def _kept(call: DecideCall, begun: Run) -> Run:
+    """The row of a call that goes on, with what may change of it: a grown budget, the times that it waits."""
+    async with await RunStore.open(installation().home) as store:
+        await store.update_run(begun.id, settings=_settings(call))
+    return begun
+
+
+def _settings(call: DecideCall) -> dict[str, Any]:
+    return {**call.stored, "free": call.settings.model_dump(mode="json"), "command": call.command}
 
 
 async def _stored(run_id: str, result: DecideResult, status: Any) -> None:

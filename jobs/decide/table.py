@@ -11,11 +11,11 @@ from ...traces.decision_result import DecisionRun
 from .result import DecideResult, MethodRow, PairDifference, SeedRun
 
 
-def method_row(method: str, runs: Sequence[SeedRun]) -> MethodRow:
-    """The row of a method's runs."""
+def method_row(method: str, runs: Sequence[SeedRun], rounds: int) -> MethodRow:
+    """The row of a method's runs, its figures those after so many rounds."""
     done = [run.result for run in runs if run.result is not None]
-    mean, se = mean_se([run.figure for run in done if run.figure is not None])
-    fixed, fixed_se = mean_se([run.fixed_regret for run in done if run.fixed_regret is not None])
+    mean, se = mean_se([value for run in done if (value := _after(run, rounds)) is not None])
+    fixed, fixed_se = mean_se([r.fixed_regret for r in done if r.fixed_regret is not None and r.rounds == rounds])
     curve = [mean_se(values) for values in _by_round([run.curve for run in done])]
     seconds, _ = mean_se([run.seconds_per_round for run in done])
     calls, _ = mean_se([float(run.spend["spent"]["agent_calls"]) for run in done])
@@ -35,21 +35,26 @@ def method_row(method: str, runs: Sequence[SeedRun]) -> MethodRow:
     )
 
 
-def decide_result(same: dict[str, Any], rows: Sequence[MethodRow]) -> DecideResult:
-    """The result of rows; `same` are its other fields."""
-    done = [run.result for row in rows for run in row.runs if run.result is not None]
+def decide_result(same: dict[str, Any], runs: Sequence[tuple[str, Sequence[SeedRun]]]) -> DecideResult:
+    """The result of each method's runs; `same` are its other fields. Runs of different length, as a budget may have
+    ended some, are compared after the rounds that all of them have, which have any."""
+    done = [run.result for _, of in runs for run in of if run.result is not None]
+    rounds = min((run.rounds for run in done if run.rounds), default=0)
+    rows = [method_row(name, of, rounds) for name, of in runs]
     left = any(run.state == "waiting" for row in rows for run in row.runs)
     failed = any(run.state == "failed" for row in rows for run in row.runs)
     found: dict[str, Any] = {}
     if done:
-        found = {"measure": done[0].measure, "lower": done[0].lower, "rounds": max(run.rounds for run in done)}
+        found = {"measure": done[0].measure, "lower": done[0].lower, "rounds": rounds}
         found["best"] = _best(rows, lower=done[0].lower)
         found["spent"] = _spent(done)
         found["notes"] = _notes(rows)
+        if rounds < (longest := max(run.rounds for run in done)):
+            found["notes"].insert(0, f"compared after {rounds} rounds, which all runs have; the longest has {longest}")
     return DecideResult(
         **(same | found),
-        rows=list(rows),
-        pairs=[_pair(first, second) for first, second in combinations(rows, 2)],
+        rows=rows,
+        pairs=[_pair(first, second, rounds) for first, second in combinations(rows, 2)],
         verdict="unfinished" if left else "compared",
         exit_code=75 if left else 1 if failed else 0,
     )
@@ -63,8 +68,13 @@ def _by_round(columns: Sequence[Sequence[float | None]]) -> list[list[float]]:
     ]
 
 
-def _pair(first: MethodRow, second: MethodRow) -> PairDifference:
-    figures = [{run.seed: run.result.figure for run in row.runs if run.result} for row in (first, second)]
+def _after(run: DecisionRun, rounds: int) -> float | None:
+    """What a run had come to after so many rounds; None where it has fewer."""
+    return run.curve[rounds - 1] if 0 < rounds <= len(run.curve) else None
+
+
+def _pair(first: MethodRow, second: MethodRow, rounds: int) -> PairDifference:
+    figures = [{run.seed: _after(run.result, rounds) for run in row.runs if run.result} for row in (first, second)]
     shared = [seed for seed in figures[0] if seed in figures[1]]
     differences = [
         a - b for seed in shared if (a := figures[0][seed]) is not None and (b := figures[1][seed]) is not None

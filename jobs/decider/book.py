@@ -72,7 +72,8 @@ class Book:
             return False
         with self._open() as db:
             marks = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-        if marks == [0, 0]:  # made, and killed before anything was written
+            empty = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        if marks == [0, 0] and empty:  # made, and killed before anything was written
             return False
         if marks != [APPLICATION_ID, FORMAT]:
             raise StoreError(f"{self.path} is no state of a decider that this version reads; name another file")
@@ -145,6 +146,17 @@ class Book:
         query = "SELECT id FROM rounds WHERE value IS NULL AND missing = 0 ORDER BY id DESC LIMIT ?"
         with self._open() as db:
             return [int(row[0]) for row in db.execute(query, (most,))]
+
+    def waits(self, id: int) -> bool:
+        """Whether this round waits for a value."""
+        query = "SELECT 1 FROM rounds WHERE id = ? AND value IS NULL AND missing = 0"
+        with self._open() as db:
+            return db.execute(query, (id,)).fetchone() is not None
+
+    def refused(self, id: int) -> bool:
+        """Whether the score of this round could not be learned from."""
+        with self._open() as db:
+            return db.execute("SELECT 1 FROM rounds WHERE id = ? AND refused IS NOT NULL", (id,)).fetchone() is not None
 
     def waiting(self, place: int) -> list[Waiting]:
         """The scores after this place, in the order in which they came."""

@@ -119,7 +119,9 @@ class Decider:
         return decider
 
     def meta_prompt(self) -> MetaPrompt:
-        """The next meta-prompt. Never waits for another caller's learning; takes milliseconds."""
+        """The next meta-prompt. Never waits for another caller's learning, and takes milliseconds (but with
+        `neural-ucb`, which looks at its whole network: it waits, and another process fits it anew after each score).
+        """
         _, chooser = self._newest()
         id, choice = self._book.give_out(lambda id: chooser.choose(generator(self.terms.seed, "decider", id)))
         first, second = divmod(choice.arm, len(self.terms.instructions))
@@ -154,7 +156,8 @@ class Decider:
         if answer != "taken":
             log.warning("meta-prompt %d: score %g not taken, it is a %s one (%g stands)", of, score, answer, stands)
             return answer
-        return "refused" if of in self._learn() else "learned"
+        self._learn()  # or somebody else has, while this waited
+        return "refused" if self._book.refused(of) else "learned"
 
     def unanswered(self, most: int = 100) -> list[int]:
         """Ids of the newest meta-prompts that wait for a score, newest first: what a restarted caller may still owe."""
@@ -175,9 +178,8 @@ class Decider:
         entropy = chooser.choose(generator(self.terms.seed, "standing")).entropy
         return Standing(issued, unanswered, scored, place, entropy, float(np.log(chooser.arms)))
 
-    def _learn(self) -> set[int]:
-        """Learn from the scores that nobody has learned from yet; the ids of those that were refused."""
-        refused: set[int] = set()
+    def _learn(self) -> None:
+        """Learn from the scores that nobody has learned from yet."""
         with self._book.learning():
             place, chooser = self._newest()
             for scored in self._book.waiting(place):
@@ -187,11 +189,9 @@ class Decider:
                 if why is None:
                     chooser = learning
                 else:
-                    refused.add(scored.id)
                     log.warning("meta-prompt %d: score %g refused: %s", scored.id, scored.score, why)
                 self._book.save_learned(scored, chooser.state(), why)
                 self._current = (scored.place, chooser)
-        return refused
 
     def _newest(self) -> tuple[int, Chooser]:
         """The number of scores learned from, by whichever process, and the chooser after them."""
@@ -219,7 +219,8 @@ class Decider:
         return self._own.ids
 
     def _only_open(self) -> int:
-        found = list(self._given()) or self._book.open_ids(2)
+        own = [id for id in self._given() if self._book.waits(id)]  # another thread may have answered one
+        found = own or self._book.open_ids(2)
         if len(found) == 1:
             return found[0]
         if not found:

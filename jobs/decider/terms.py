@@ -19,7 +19,8 @@ class Terms(BaseModel):
     """A decider's settings, kept in its state file; they never change.
 
     Maximising, a value from `low` to `high` is scored (value - low)/(high - low). Minimising, it is scored
-    (bound - value)/bound, at least -1, where `bound` is a value as bad as they get, above 0 (EXPO, arXiv 2502.00728).
+    (bound - value)/bound, at least -1, where `bound` is a value as bad as they get, above 0 (EXPO, arXiv 2502.00728),
+    and `low` the least that can be.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +49,8 @@ class Terms(BaseModel):
         if not math.isfinite(number):
             raise UsageError(f"a score must be a finite number, not {number}; None says that there is none")
         if self.bound is not None:
+            if number < self.low:
+                raise UsageError(f"a score of {number:g} is below {self.low:g}, the least that can be: set low=")
             return minimised(number, self.bound)
         if not self.low <= number <= self.high:
             raise UsageError(f"a score of {number:g} is outside {self.low:g} to {self.high:g}: set low= and high=")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Real
 from typing import Any, get_args
@@ -75,9 +76,16 @@ class Guarded:
 
     async def _called(self, method: str, *arguments: Any) -> Any:
         function = getattr(self._environment, method)
+
+        async def attempt() -> Any:
+            try:
+                return await answer(function, *arguments)
+            except TimeoutError as error:  # its own: ours cancels this
+                raise self._raised(method, error) from error
+
         try:
             return await call_with_retries(
-                lambda: answer(function, *arguments),
+                attempt,
                 self._policy,
                 rng=generator(0, "environment", method, *arguments),
                 on_failure=lambda error: self._hangs(method, error),
@@ -143,6 +151,8 @@ def checked_description(found: Description, name: str) -> Description:
     for field, known in (("goal", get_args(Goal)), ("unreadable", get_args(Unreadable))):
         if getattr(found, field) not in known:
             raise wrong(field, f"is one of {', '.join(known)}, not {getattr(found, field)!r}")
+    if not isinstance(found.actions, list | tuple):
+        raise wrong("actions", f"must be a list of texts, empty where they cannot be listed, not {kind(found.actions)}")
     actions = tuple(found.actions)
     if actions and not (2 <= len(actions) <= MOST_ACTIONS and all(map(_is_action, actions))):
         raise wrong("actions", f"must be 2 to {MOST_ACTIONS:,} texts, or none where they cannot be listed")
@@ -161,6 +171,8 @@ def checked_description(found: Description, name: str) -> Description:
         raise wrong("low", "must be below high")
     if found.bound is not None and found.goal == "minimise":
         number("bound", found.bound, above=0.0)
+    if not isinstance(found.wordings, Mapping):
+        raise wrong("wordings", f"must be a mapping from a baseline's name to a Wording, not {kind(found.wordings)}")
     for baseline, wording in found.wordings.items():
         if not isinstance(wording, Wording):
             raise wrong(f"wordings[{baseline}]", "must be a Wording")
