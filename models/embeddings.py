@@ -14,7 +14,7 @@ from .embedded import embedded
 from .names import ModelName, check_model, local_weights
 from .retry import RetryPolicy, call_with_retries
 
-TEXTS, CHARACTERS = 64, 16_000
+TEXTS, CHARACTERS = 64, 6_000
 """One request has at most so many texts, of so many characters in all (or one text): some seconds for a small model on
 a busy machine, so that none is given up while it is being answered."""
 

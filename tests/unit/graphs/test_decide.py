@@ -272,6 +272,83 @@ async def test_a_budget_that_is_spent_ends_the_run_with_what_it_has(home: Path) 
     assert len(server.chats) == 16
 
 
+async def test_runs_of_different_length_are_compared_after_the_rounds_that_all_have(home: Path) -> None:
+    with FakeServer(ScriptedActor()) as server:
+        result = await decided(server, BUTTONS, "fixed,ucb1", rounds=6, budget="agent_calls=20", seeds=2)
+    assert [len(run_of(result, row).curve) for row in (0, 1)] == [2, 6]
+    assert result.rounds == 2
+    fixed, ucb1 = ([run_of(result, row, seed).curve[1] or 0.0 for seed in (0, 1)] for row in (0, 1))
+    assert result.rows[1].mean == np.mean(ucb1)
+    assert result.pairs[0].difference == pytest.approx(np.mean(fixed) - np.mean(ucb1))
+    assert result.notes[0] == "compared after 2 rounds, which all runs have; the longest has 6"
+
+
+async def test_a_grown_budget_is_kept_and_a_run_that_had_spent_its_own_says_that_it_stays(home: Path) -> None:
+    said: list[str] = []
+    with FakeServer(ScriptedActor()) as server:
+        await decided(server, BUTTONS, "fixed", rounds=4, budget="agent_calls=20", run="x")
+        result = await decided(server, BUTTONS, "fixed", rounds=4, budget="agent_calls=90", run="x", say=said.append)
+    assert run_of(result).verdict == "stopped"
+    assert "does not go on" in said[0]
+    async with await RunStore.open(home) as store:
+        [call] = [run for run in await store.runs() if run.alias == "x"]
+    assert call.settings["free"]["budget"] == "agent_calls=90"
+
+
+class Prices:
+    """Two listed actions, whose values are far from 0 and 1."""
+
+    def __init__(self, goal: str, **said: Any) -> None:
+        self.said = {"goal": goal, "low": 0.0, "high": 130.0, "actions": ("cheap", "dear"), **said}
+
+    def reset(self, seed: int) -> None: ...
+
+    def describe(self) -> Description:
+        return Description("Sell.", "Choose a price.", "Answer with its name.", **self.said)
+
+    def parse(self, reply: str) -> str:
+        return reply
+
+    def step(self, action: str, action_id: str) -> Outcome:
+        return Outcome({"cheap": 20.0, "dear": 110.0}[action], means=(20.0,))
+
+
+@pytest.mark.parametrize("method", ["ucb1", "discounted-ucb", "thompson"])
+@pytest.mark.parametrize(("goal", "best"), [("maximise", "dear"), ("minimise", "cheap")])
+async def test_reference_lines_see_values_as_parts_of_their_range(
+    method: str, goal: str, best: str, home: Path
+) -> None:
+    with FakeServer(ScriptedActor()) as server:
+        options = {**SMALL, "exemplars": "learned"}
+        run = run_of(await decided(server, Prices(goal), method, rounds=60, options=options))
+        assert server.log == []  # nothing is shown to anybody, so that nothing is embedded
+    assert all(score is not None and 0 <= score <= 1 for score in run.scores)
+    _, actions = await rows_of(home, run.run_id)
+    assert sum(action.action == best for action in actions if action.round > 30) > 20
+    assert all(action.means == () for action in actions)  # of one action they say nothing
+
+
+async def test_unreadable_answers_score_lowest_where_the_environment_says_so(home: Path) -> None:
+    class Strict(Prices):
+        def parse(self, reply: str) -> str:
+            raise ValueError("no action")
+
+    with number_server() as server:
+        run = run_of(await decided(server, Strict("maximise", unreadable="worst"), "fixed", rounds=2))
+    assert run.scores == [-1.0, -1.0]
+
+
+async def test_a_text_too_long_to_be_rephrased_is_refused_before_anything_is_spent(home: Path) -> None:
+    class Wordy(Numbers):
+        def describe(self) -> Description:
+            return Description("Find it. " * 2000, "Propose one.", "Answer with a number.", low=0.0, high=100.0)
+
+    with number_server() as server:
+        with pytest.raises(TaskError, match=r"environment Wordy: the task description has .* expo rephrases it"):
+            await decided(server, Wordy(), "expo")
+        assert server.log == []
+
+
 @pytest.mark.parametrize(
     ("methods", "more", "words"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,22 @@ def test_candidates_are_the_heuristic_and_draws_from_the_best() -> None:
     assert len(set(found)) > 3
     assert make("learned").candidates([0.5, 0.2], generator(0)) == [(1, 0)]
     assert make("learned").candidates([], generator(0)) == [()]
+
+
+def test_rounds_without_a_choice_teach_nothing_and_spoil_nothing() -> None:
+    network = NetworkOptions(projection=None, hidden=8, iterations=300, rate=0.01)
+    chooser = make_exemplar_chooser("learned", options=replace(SMALL, network=network), seed=1)
+    for number in range(3):  # no more actions than are shown: there is one sequence
+        assert len(chooser.candidates([0.1, 0.5, 0.3], generator(2, number))) == 1
+        chooser.observe(np.ones((1, 6)), 0, 0.9)
+    assert not chooser.state()
+    good, bad = np.eye(6)[:1], -np.eye(6)[:1]
+    for _ in range(12):
+        chooser.observe(np.concatenate([good, bad]), 0, 1.0)
+        chooser.observe(np.concatenate([good, bad]), 1, 0.0)
+    others = np.repeat(bad, 20, axis=0)
+    picks = [chooser.choose(np.concatenate([others, good]), generator(5, n)).arm for n in range(20)]
+    assert picks.count(20) > 15
 
 
 def test_the_papers_numbers() -> None:

@@ -266,12 +266,12 @@ def test_a_file_that_is_there_keeps_its_settings(path: Path) -> None:
         opened(path, method="expo", seed=4)
 
 
-@pytest.mark.parametrize("content", [b"no database at all, but more than a page" * 200, None])
-def test_a_file_that_is_something_else_is_left_alone(path: Path, content: bytes | None) -> None:
-    if content is None:
+@pytest.mark.parametrize("content", [b"no database at all, but more than a page" * 200, 0, 7])
+def test_a_file_that_is_something_else_is_left_alone(path: Path, content: bytes | int) -> None:
+    if isinstance(content, int):
         with sqlite3.connect(path) as db:
             db.execute("CREATE TABLE mine (x)")
-            db.execute("PRAGMA user_version = 7")
+            db.execute(f"PRAGMA user_version = {content}")
         db.close()
     else:
         path.write_bytes(content)
@@ -324,3 +324,43 @@ def test_embeddings_of_a_server_are_asked_once_and_only_where_they_are_needed(tm
         for _ in range(2):
             Decider.open(tmp_path / "b", **where).meta_prompt()
         assert len(server.log) == 2
+
+
+@pytest.mark.parametrize("options", [{"hidden": 32.5}, {"iterations": 100.0}, {"eta": None}, {"batch": 0}])
+def test_an_option_that_cannot_be_is_refused_before_the_file_is_made(path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=next(iter(options))):
+        opened(path, options=options)
+    assert not path.exists()
+
+
+def test_a_value_below_the_least_is_refused_when_minimising(path: Path) -> None:
+    decider = opened(path, bound=1.0)
+    told = decider.meta_prompt()
+    with pytest.raises(UsageError, match="below 0"):
+        decider.observe(-99999.0, told.id)
+    assert decider.observe(0.5, told.id) == "learned"
+
+
+def test_a_score_that_another_caller_learned_from_is_said_to_be_refused_if_it_was(path: Path) -> None:
+    decider = opened(path)
+    told = decider.meta_prompt()
+    book = decider._book
+
+    def taken_and_learned_elsewhere(*given: Any) -> Any:
+        found = type(book).record(book, *given)
+        [scored] = book.waiting(0)
+        book.save_learned(scored, {}, "it came out not finite")
+        return found
+
+    book.record = taken_and_learned_elsewhere  # type: ignore[method-assign]
+    assert decider.observe(0.5, told.id) == "refused"
+
+
+def test_what_another_thread_answered_is_no_longer_waited_for(path: Path) -> None:
+    decider = opened(path)
+    first, second = decider.meta_prompt(), decider.meta_prompt()
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(decider.observe, 0.5, first.id).result() == "learned"
+    assert decider.observe(0.7) == "learned"
+    assert decider.unanswered() == []
+    assert second.id not in decider.unanswered()

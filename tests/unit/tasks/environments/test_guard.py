@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -208,3 +209,14 @@ async def test_an_address_where_nothing_listens_is_a_failure_that_names_it() -> 
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(TaskError, match="an HTTP environment is named by its address"):
         HttpEnvironment(url, "run")
+
+
+async def test_a_time_out_of_its_own_is_what_it_raised_and_no_hanging() -> None:
+    with pytest.raises(EnvironmentFailure, match=r"step raised TimeoutError: the door .*test_guard"):
+        await guarded(step=TimeoutError("the door did not open")).step("a", "1")
+
+
+@pytest.mark.parametrize("field", ["actions", "wordings"])
+async def test_a_description_without_a_list_that_it_needs_names_the_field(field: str) -> None:
+    with pytest.raises(TaskError, match=f"environment mine: {field} must be a"):
+        await guarded(describe=replace(SAID, **{field: None})).describe()
