@@ -49,7 +49,7 @@ class PaidEmbeddings:
 
         Raises BudgetExceeded, and ModelError where the model fails for good or gives what is no embedding.
         """
-        chunks = in_requests(texts)
+        chunks = in_requests(texts, local=self._name.local)
         gone = _times_gone(self._gone(purpose)).get(str(round), 0)
         requests = [self._request(chunk, self._path(purpose, round, i), gone) for i, chunk in enumerate(chunks)]
         answers = await self.calls.ask(requests, role="agent", iteration=round, limit=self._limit, of=self.name)

@@ -14,9 +14,12 @@ from .embedded import embedded
 from .names import ModelName, check_model, local_weights
 from .retry import RetryPolicy, call_with_retries
 
-TEXTS, CHARACTERS = 64, 6_000
-"""One request has at most so many texts, of so many characters in all (or one text): some seconds for a small model on
-a busy machine, so that none is given up while it is being answered."""
+TEXTS = 64
+"""One request has at most so many texts."""
+
+CHARACTERS, LOCAL_CHARACTERS = 200_000, 6_000
+"""And so many characters in all, or one text. To the embedded model few: some seconds on a busy machine, so that none
+is given up while it is being answered."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ async def embed(texts: Sequence[str], model: str = "local", base_url: str | None
     """
     rng = generator(0, "embeddings")
     found: list[np.ndarray] = []
-    for some in in_requests(texts):
+    for some in in_requests(texts, local=check_model(model, base_url).local):
 
         async def attempt(some: Sequence[str] = some) -> Embedded:
             return await embed_request(some, model, base_url)
@@ -45,15 +48,15 @@ async def embed(texts: Sequence[str], model: str = "local", base_url: str | None
     return joined(found, model)
 
 
-def in_requests(texts: Sequence[str]) -> list[list[str]]:
-    """The texts in order, as many together as one request takes."""
+def in_requests(texts: Sequence[str], *, local: bool) -> list[list[str]]:
+    """The texts in order, as many together as one request takes; `local`: to the embedded model."""
     requests: list[list[str]] = []
-    room = 0
+    most, room = LOCAL_CHARACTERS if local else CHARACTERS, 0
     for text in texts:
         room -= len(text)
         if not requests or room < 0 or len(requests[-1]) == TEXTS:
             requests.append([])
-            room = CHARACTERS - len(text)
+            room = most - len(text)
         requests[-1].append(text)
     return requests
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sage_spo.errors import ModelSetupError, TransientModelError
-from sage_spo.models.embeddings import CHARACTERS, TEXTS, embed, embed_request
+from sage_spo.models.embeddings import CHARACTERS, LOCAL_CHARACTERS, TEXTS, embed, embed_request, in_requests
 from sage_spo.tests.fakes.faults import Faults
 from sage_spo.tests.fakes.server import EMBEDDING_SIZE, FakeServer
 
@@ -29,6 +29,9 @@ async def test_long_texts_come_in_more_requests() -> None:
     with FakeServer() as server:
         assert len(await embed(texts, "openai:fake", server.url)) == 5
         assert [len(logged.body["input"]) for logged in server.log] == [1, 1, 1, 2]
+    few = ["x" * (LOCAL_CHARACTERS // 2)] * 3
+    assert [len(some) for some in in_requests(few, local=True)] == [2, 1]
+    assert [len(some) for some in in_requests(few, local=False)] == [3]
 
 
 async def test_a_request_that_fails_is_tried_again_and_no_other() -> None:
