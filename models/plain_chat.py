@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import TransientModelError
 from .client import ChatClient, reply_text, reply_usage
 from .embedded import EmbeddedModel, embedded
 from .embedded_process import ALIAS
@@ -37,8 +36,7 @@ class PlainChat:
         self._of: ModelName = check_model(name, base_url)
         self.name = str(self._of)
         self.price = price(self._of)
-        self._client: ChatClient | None = None
-        self._embedded: EmbeddedModel | None = None
+        self._client: ChatClient | EmbeddedModel | None = None
         self._elsewhere: AgentModel | None = None
         if self._of.provider not in ("openai", "local"):
             from .agent import AgentModel
@@ -62,15 +60,9 @@ class PlainChat:
             )
             return PlainReply(found.text, found.input_tokens, found.output_tokens, found.latency)
         started = time.monotonic()
-        client = await self._opened()
         model = ALIAS if self._of.local else self._of.model
         payload = chat_payload(model, messages, max_tokens=max_tokens, temperature=temperature, seed=seed)
-        try:
-            reply = await client.chat(payload)
-        except TransientModelError:
-            if self._embedded is not None and await self._embedded.url() != client.base_url:
-                raise TransientModelError("the embedded model's process ended; the next call asks a new one") from None
-            raise
+        reply = await (await self._opened()).chat(payload)
         return PlainReply(reply_text(reply), *reply_usage(reply), time.monotonic() - started)
 
     async def aclose(self) -> None:
@@ -78,20 +70,12 @@ class PlainChat:
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
-        model, self._embedded = self._embedded, None
-        if model is not None:
-            await model.aclose()
         if self._elsewhere is not None:
             await self._elsewhere.aclose()
 
-    async def _opened(self) -> ChatClient:
-        url = self._of.base_url or ""
-        if self._of.local:
-            if self._embedded is None:
-                self._embedded = await embedded(local_weights(self._of))
-            url = (await self._embedded.url()).rstrip("/")
-        if self._client is None or self._client.base_url != url:
-            if self._client is not None:
-                await self._client.aclose()
-            self._client = ChatClient(url, self._of.api_key(), concurrency=0)
+    async def _opened(self) -> ChatClient | EmbeddedModel:
+        if self._client is None and self._of.local:
+            self._client = await embedded(local_weights(self._of))
+        elif self._client is None:
+            self._client = ChatClient(self._of.base_url or "", self._of.api_key(), concurrency=0)
         return self._client
