@@ -181,8 +181,10 @@ class _Bundle:
         """Of the examples that failed again, those that also fail with all edits in another order: they were mended by
         chance, and would be missed whichever edit is left out."""
         lost = [e for name, e in examples.items() if any(wrong.get(name) for wrong in found)]
+        if not lost:
+            return
         control = self.build([share.trial.edit for share in reversed(self.shares)])
-        if lost and control.id != self.without([]).id:
+        if control.id != self.without([]).id:
             [wrong] = await self._wrong([Job(control, lost)])
             self.chance |= {name for name, bad in wrong.items() if bad}
 

@@ -75,9 +75,8 @@ def open_learning(
     `eta` and `length` are the environment's; `summary`: whether it shows a summary of listed actions. Raises StoreError
     where what was saved is gone or damaged.
     """
-    wanted = (options.exemplars or how.exemplars) if how.agent else "best"  # without one nothing is shown
-    if summary:
-        wanted = "rotations" if wanted == "learned" else wanted
+    shown = options.shown(how)
+    wanted = "rotations" if summary and shown == "learned" else shown
     learns = how.chooser != "fixed" or wanted in ("learned", "rotations")
     state = _loaded(state_path(folder, round)) if learns and round else {}
     try:

@@ -95,6 +95,14 @@ class DecideOptions(BaseModel):
     eta_exemplars: float = Field(default=ExemplarOptions.eta, gt=0, allow_inf_nan=False)
     embedding: Embedding = "separate"
 
+    def shown(self, how: Method) -> Exemplars:
+        """How past actions are picked; without an agent nothing is shown to anybody."""
+        return (self.exemplars or how.exemplars) if how.agent else "best"
+
+    def embeds(self, how: Method) -> bool:
+        """Whether the method asks for embeddings."""
+        return how.rephrased or self.shown(how) == "learned"
+
     def network(self) -> NetworkOptions:
         """Size and fit of the networks."""
         return NetworkOptions(

@@ -167,7 +167,7 @@ async def _opened(
     # Only rephrasing asks for a form.
     agent = await asyncio.to_thread(agent_named, settings.agent, settings.base_url) if how.rephrased else None
     embeddings = None
-    if how.agent and (how.rephrased or (options.exemplars or how.exemplars) == "learned"):
+    if options.embeds(how):
         embeddings = await asyncio.to_thread(
             PaidEmbeddings, settings.embedding_model(), settings.base_url, calls, folder
         )

@@ -135,7 +135,7 @@ async def learn(session: DecideSession, state: DecideState) -> Update:
     unembedded = row.note.startswith(NOT_EMBEDDED)
     score, why = _score(session, number)
     if score is not None:
-        shown = None if unembedded else await _shown(session, learning, number)
+        shown = await _shown(session, learning, number)
         try:
             await asyncio.to_thread(_observe, learning, arm, score, state["probability"], shown)
         except ValueError as error:
@@ -240,9 +240,9 @@ async def _shown(session: DecideSession, learning: Learning, round: int) -> Show
     return session.shown[round]
 
 
-def _observe(learning: Learning, arm: int, score: float, probability: float, shown: Shown | None) -> None:
+def _observe(learning: Learning, arm: int, score: float, probability: float, shown: Shown) -> None:
     learning.chooser.observe(arm, score, probability)
-    if shown is not None and shown.embeddings is not None:
+    if shown.embeddings is not None:
         learning.exemplars.observe(shown.embeddings, shown.chosen, score)
 
 

@@ -24,7 +24,7 @@ def _agent(default: str) -> Any:
     return typer.Option("--agent", metavar="MODEL", help=f"The model that writes prompts. Default: {default}.")
 
 
-def _budget(what: str, units: str, more: str = "") -> Any:
+def _budget(what: str, more: str = "", units: str = UNITS) -> Any:
     return typer.Option("--budget", metavar="LIMITS", help=f"What {what}: {units}, any of them.{more}")
 
 
@@ -158,12 +158,11 @@ BaseUrlOption = Annotated[
         "Default: OPENAI_BASE_URL, else OpenAI. For one model alone write openai:MODEL@http://host:port/v1.",
     ),
 ]
-BudgetOption = Annotated[str | None, _budget("it may spend", UNITS)]
+BudgetOption = Annotated[str | None, _budget("it may spend")]
 SearchBudgetOption = Annotated[
     str | None,
     _budget(
         "a run may spend",
-        UNITS,
         " Where nothing named would end it: 1200 target calls besides. Agent calls and dollars are limited only where "
         "they are named.",
     ),
@@ -172,8 +171,8 @@ DecideBudgetOption = Annotated[
     str | None,
     _budget(
         "each run (one method with one seed) may spend",
-        "usd=2,agent_calls=1000,tokens=1000000,minutes=30",
         " Default: no limit.",
+        "usd=2,agent_calls=1000,tokens=1000000,minutes=30",
     ),
 ]
 CacheScopeOption = Annotated[

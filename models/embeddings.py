@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -40,10 +41,7 @@ async def embed(texts: Sequence[str], model: str = "local", base_url: str | None
     rng = generator(0, "embeddings")
     found: list[np.ndarray] = []
     for some in in_requests(texts, local=check_model(model, base_url).local):
-
-        async def attempt(some: Sequence[str] = some) -> Embedded:
-            return await embed_request(some, model, base_url)
-
+        attempt = partial(embed_request, some, model, base_url)
         found.append((await call_with_retries(attempt, RetryPolicy(), rng=rng)).vectors)
     return joined(found, model)
 

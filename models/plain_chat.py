@@ -75,7 +75,8 @@ class PlainChat:
 
     async def _opened(self) -> ChatClient | EmbeddedModel:
         if self._client is None and self._of.local:
-            self._client = await embedded(local_weights(self._of))
+            opened = await embedded(local_weights(self._of))
+            self._client = self._client or opened  # another request may have been faster
         elif self._client is None:
             self._client = ChatClient(self._of.base_url or "", self._of.api_key(), concurrency=0)
         return self._client

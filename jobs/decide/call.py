@@ -123,8 +123,7 @@ class DecideCall:
     def _models(self, name: str) -> list[str]:
         how, options = method(name), self.settings.decide_options()
         models = [self.settings.agent] if how.agent else []
-        embeds = how.rephrased or (how.agent and (options.exemplars or how.exemplars) == "learned")
-        return [*models, self.settings.embedding_model()] if embeds else models
+        return [*models, self.settings.embedding_model()] if options.embeds(how) else models
 
     async def _description(self) -> Description:
         made = self.own or make_environment(self.settings.environment, f"check-{self.name}")
