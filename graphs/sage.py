@@ -174,7 +174,7 @@ async def diagnostician(session: Session, state: SageState) -> Update:
 
         async def opinion(number: int) -> list[Draft]:
             # Once the causes that many failures share are mended, half of the requests look closely at one answer each.
-            close = number % 2 == 1 and session.task.labels and not hidden(session, champion)
+            close = number % 2 == 1 and session.task.labels and not hidden(session, champion, iteration)
             focus = iteration * options.opinions // 2 + number // 2 if close else None
             return await diagnose(
                 diagnosis.beside(workspace, number),

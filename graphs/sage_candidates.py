@@ -31,6 +31,8 @@ HIDDEN_ABOVE = 0.5
 """Where the champion fails more than this share, causes hide one another so much that leaving single edits out tells
 little: what several requests named is taken together, and looked into in the next iteration."""
 
+UNTRIED = 2
+"""So many diagnoses of a run may come to edits that are taken together without leaving each out."""
 
 TOGETHER = 12
 """So many edits are tried in one bundle: among more, those that do harm hide what the others mend."""
@@ -77,7 +79,7 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], lis
     archive = Archive.of(session, iteration)
     trials = diagnosis.trials(archive, proposals)
     likely = diagnosis.likely(archive, proposals)
-    if likely and hidden(session, champion):
+    if likely and hidden(session, champion, iteration):
         return likely, [], True
     rng = session.generator(iteration, "attribution")
     start = Search(session, state, iteration).start
@@ -100,8 +102,13 @@ async def earned(session: Session, state: RunState) -> tuple[list[Proposed], lis
     return kept, gone, True
 
 
-def hidden(session: Session, champion: Prompt) -> bool:
-    """Whether the champion fails so often that causes hide one another."""
+def hidden(session: Session, champion: Prompt, iteration: int) -> bool:
+    """Whether the champion fails so often that causes hide one another; not after the first few diagnoses, nor after
+    one of which nothing was accepted: what is no better together has to be looked into."""
+    diagnoses = {h.iteration for h in session.hypotheses_before(iteration)}
+    accepted = {d.iteration for d in session.decisions_before(iteration) if d.verdict == "accepted"}
+    if len(diagnoses) >= UNTRIED or diagnoses - accepted:
+        return False
     scores = [r.score for r in session.evaluator.records(champion.id, "search") if r.repeat == 0]
     known = [score for score in scores if score is not None]
     return sum(score < FAILS_BELOW for score in known) > HIDDEN_ABOVE * len(known)
