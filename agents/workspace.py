@@ -7,7 +7,7 @@ Each iteration a seeded coin divides the champion's examples. Agents and their c
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -79,18 +79,19 @@ class Workspace:
 
     @cached_property
     def _seen(self) -> Table:
-        """What agents' code sees: the diagnosis half, of all the prompts."""
-        return Table(row for row in self._rows() if row["example_id"] in self.half)
+        """What agents' code sees: the diagnosis half, of all the prompts, the champion first."""
+        every = {self.champion.id: self._own(), **self.records}.values()
+        return Table(self._row(r) for records in every for r in records if r.example_id in self.half)
 
     @cached_property
     def _champions(self) -> Table:
         """All of the champion's records, for counts by groups that nobody chose."""
-        return Table(row for row in self._rows() if row["prompt_id"] == self.champion.id)
+        return Table(self._row(r) for r in self._own())
 
     @cached_property
     def _blind(self) -> Table:
         """What predicates see: the champion's first answers, without what came of them."""
-        own = (r for r in self._rows() if r["prompt_id"] == self.champion.id and r["repeat"] == 0)
+        own = (self._row(r) for r in self._own() if r.repeat == 0)
         return Table({name: row[name] for name in row if name not in ("score", "missing", "feedback")} for row in own)
 
     @property
@@ -102,14 +103,13 @@ class Workspace:
     @property
     def failed(self) -> dict[str, bool]:
         """Whether the champion failed, by example id; what is missing is left out."""
-        measured = (r for r in self.records.get(self.champion.id, ()) if r.repeat == 0 and r.score is not None)
+        measured = (r for r in self._own() if r.repeat == 0 and r.score is not None)
         return {r.example_id: (r.score or 0.0) < FAILS_BELOW for r in measured}
 
     def failures(self) -> list[Record]:
         """The champion's failures of the diagnosis half, by example id."""
-        own = self.records.get(self.champion.id, ())
         bad = self.failed
-        return [r for r in own if r.repeat == 0 and bad.get(r.example_id) and r.example_id in self.half]
+        return [r for r in self._own() if r.repeat == 0 and bad.get(r.example_id) and r.example_id in self.half]
 
     async def run(self, code: str, purpose: str, *, everywhere: bool = False) -> Execution:
         """Run analysis code over the diagnosis half, or (our own code) `everywhere` over all of the champion's records;
@@ -187,10 +187,8 @@ class Workspace:
             )
         )
 
-    def _rows(self) -> Iterator[dict[str, Any]]:
-        for name in (self.champion.id, *(n for n in self.records if n != self.champion.id)):
-            for record in self.records.get(name, ()):
-                yield self._row(record)
+    def _own(self) -> Sequence[Record]:
+        return self.records.get(self.champion.id, ())
 
     def _row(self, record: Record) -> dict[str, Any]:
         example = self.task.example(record.example_id)
@@ -213,6 +211,8 @@ class Workspace:
 
 def _plain(value: Any) -> Any:
     """A metadata value as the sandbox takes it: what is no JSON value becomes text."""
+    if value is None or type(value) in (str, int, float, bool):
+        return value
     try:
         json.dumps(value)
     except (TypeError, ValueError, RecursionError):
