@@ -28,10 +28,14 @@ jobs:
   - {name: measured, kind: evaluate, task: reviews, prompt: {from: first}, split: holdout}
 """
 """Small: a search without its proof; the proof is what the tests of single runs are about."""
-LOOKS = """
+SHORT = """
 jobs:
-  - {name: one, kind: evaluate, task: reviews, split: holdout}
-  - {name: two, kind: evaluate, task: reviews, split: search}
+  - {name: first, task: reviews, certify: false, budget: target_calls=240}
+  - {name: measured, kind: evaluate, task: reviews, prompt: {from: first}, split: holdout}
+"""
+LOOK = """
+jobs:
+  - {name: look, kind: evaluate, task: reviews, split: holdout}
 """
 
 
@@ -171,14 +175,14 @@ def test_killed_twice_it_ends_as_undisturbed_and_pays_nothing_twice(
 def test_sigterm_ends_it_after_the_steps_in_hand_with_75_and_a_call_goes_on(
     server: FakeServer, write: Any, capsys: Captured
 ) -> None:
-    path = write(CHAIN)
+    path = write(SHORT)
     server.latency = 0.1
     process = started("batch", str(path), "--json")
     server.wait_for_requests(30, 90)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 75, err
-    assert [job["state"] for job in json.loads(out)["jobs"]] == ["interrupted", "waiting", "waiting"]
+    assert [job["state"] for job in json.loads(out)["jobs"]] == ["interrupted", "waiting"]
     assert "the jobs in hand end after their step" in err
     assert "Traceback" not in err
     server.latency = 0.0
@@ -208,7 +212,7 @@ jobs:
 
 
 def test_a_second_call_at_the_same_time_is_refused_or_waits(server: FakeServer, write: Any, capsys: Captured) -> None:
-    path = write(LOOKS)
+    path = write(LOOK)
     server.latency = 0.3
     process = started("batch", str(path), "--json")
     server.wait_for_requests(30, 90)
@@ -223,12 +227,11 @@ def test_a_second_call_at_the_same_time_is_refused_or_waits(server: FakeServer, 
 
 
 def test_a_job_that_was_changed_is_named_with_what_changed(server: FakeServer, write: Any, capsys: Captured) -> None:
-    text = "jobs:\n  - {name: look, kind: evaluate, task: reviews, split: holdout}\n"
-    document(write(text), capsys)
+    document(write(LOOK), capsys)
     asked = len(server.log)
-    assert main(["batch", str(write(text.replace("holdout", "search")))]) == 2
+    assert main(["batch", str(write(LOOK.replace("holdout", "search")))]) == 2
     said = capsys.readouterr().err
-    assert "jobs.yaml line 4: job 'look': it was changed since it began" in said
+    assert "jobs.yaml line 5: job 'look': it was changed since it began" in said
     assert "split = holdout, and is called with search" in said
     assert said.count("\n") == 1
     assert len(server.log) == asked

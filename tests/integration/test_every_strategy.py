@@ -21,11 +21,14 @@ from sage_spo.tests.fakes.server import FakeServer
 from sage_spo.tests.one_run import BUDGET, GOOD, TASK, answering, committed, left, run_in_home, run_one
 
 every = pytest.mark.parametrize("strategy", STRATEGIES)
-UNLIKE = ("sage", "genetic", "dual-phase", "auto")
-"""Strategies that are built in different ways; the others ask through the same steps as these."""
-unlike = pytest.mark.parametrize(
-    "strategy", [name if name in UNLIKE else pytest.param(name, marks=pytest.mark.full) for name in STRATEGIES]
-)
+
+
+def some(*chosen: str) -> pytest.MarkDecorator:
+    """These strategies; in the full run every one."""
+    names = [name if name in chosen else pytest.param(name, marks=pytest.mark.full) for name in STRATEGIES]
+    return pytest.mark.parametrize("strategy", names)
+
+
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["sage_spo.tests.one_run"])
 """Processes that have imported all that a run needs."""
@@ -71,7 +74,7 @@ def test_a_bad_agent_costs_its_calls_at_most(home: Path, strategy: str):
     assert result.spend["spent"]["target_calls"] <= BUDGET["target_calls"]
 
 
-@unlike
+@some("sage")  # all ask through the same steps, and no other asks as many roles
 def test_a_tenth_of_all_attempts_failing_in_every_way_changes_nothing(home: Path, whole: Whole, strategy: str):
     kinds: list[Fault] = [kind for kind in FAULTS if kind not in ("quota", "refusal", "trickle", "large")]
     faults = Faults(dict.fromkeys(kinds, 0.1 / len(kinds)), at_most=2)
@@ -82,7 +85,7 @@ def test_a_tenth_of_all_attempts_failing_in_every_way_changes_nothing(home: Path
     same(left(home), whole[strategy][0])
 
 
-@unlike
+@some("sage", "genetic", "dual-phase")  # built in different ways; for auto there is test_portfolio
 def test_killed_on_its_way_it_resumes_to_the_same_result_and_pays_nothing_twice(
     home: Path, whole: Whole, strategy: str
 ):
