@@ -80,8 +80,12 @@ def judged(command: list[str]) -> list[Row]:
     return found
 
 
-# A handful of each theme: the whole table takes a minute, and is in the full suite.
-SAMPLE = ("read ", "environment", "connect", "memory of", "name space", "kill", "forge a pickle", "patch", "leave a d")
+# A few of each theme: the whole table takes a minute, and is in the full suite.
+SAMPLE = (
+    *("read a file of", "read the run store", "read the project", "read /etc/passwd", "read through the "),
+    *("environment of", "read a key", "connect by IPv4", "connect to a", "memory of a process", "name spaces of"),
+    *("kill a process", "forge a pickle", "patch pandas", "leave a d"),
+)
 
 
 @pytest.mark.timeout(600)
@@ -90,7 +94,7 @@ def test_the_attacks_fail_inside_as_an_ordinary_user(names: tuple[str, ...]) -> 
     if why := as_user.why_not():
         pytest.skip(why)
     found = judged(as_user.command([*RUNNER, *names]))
-    assert sum(row.control == "succeeded" for row in found) >= (30 if names else LEAST)
+    assert sum(row.control == "succeeded" for row in found) >= (15 if names else LEAST)
     for row in found:
         holds(row)
 
@@ -100,6 +104,6 @@ def test_the_attacks_fail_inside_as_an_ordinary_user(names: tuple[str, ...]) -> 
 @pytest.mark.parametrize("names", [SAMPLE, pytest.param((), marks=pytest.mark.full)], ids=["some", "all"])
 def test_the_attacks_fail_inside_with_one_lock_less(names: tuple[str, ...], missing: str) -> None:
     found = judged(without.command(missing, *RUNNER, *names))
-    assert sum(row.control == "succeeded" for row in found) >= (30 if names else LEAST)
+    assert sum(row.control == "succeeded" for row in found) >= (15 if names else LEAST)
     for row in found:
         holds(row)

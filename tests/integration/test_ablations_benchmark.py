@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sage_spo.tests.commands import ROOT, benchmark
+from sage_spo.tests.commands import ROOT, benchmark, benchmark_here
 
 TOOLS = ROOT / "../shared/tools/landscape"
 needs_landscape = pytest.mark.skipif(not TOOLS.is_dir(), reason="the landscape benchmark is not beside the repository")
@@ -65,7 +65,7 @@ def test_rows_differ_by_what_they_differ_by_on_the_same_seeds(tmp_path: Path) ->
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(arguments: tuple[str, ...], named: str) -> None:
-    done = benchmark("ablations", *arguments)
+    done = benchmark_here("ablations", *arguments)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1

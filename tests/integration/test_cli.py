@@ -190,7 +190,7 @@ class Running:
 def test_one_signal_ends_a_run_after_its_step_and_resume_goes_on(
     server: FakeServer, capsys: Captured, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
-    call = f"optimize reviews --target openai:fake --base-url {server.url} --budget target_calls=700"
+    call = f"optimize reviews --target openai:fake --base-url {server.url} --budget target_calls=700 --sandbox none"
     monkeypatch.setenv("SAGE_HOME", str(home / "undisturbed"))
     undisturbed = document(call, capsys)
     monkeypatch.setenv("SAGE_HOME", str(home))
@@ -303,11 +303,14 @@ def test_before_much_money_is_spent_it_asks(monkeypatch: pytest.MonkeyPatch, cap
     assert document("runs", capsys)["runs"] == []
 
 
-def test_the_embedded_model_is_measured_without_a_word_of_set_up(capsys: Captured, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("table")
+def test_the_embedded_model_is_measured_without_a_word_of_set_up(capsys: Captured) -> None:
     pytest.importorskip("xllamacpp")
-    prompt = tmp_path / "prompt.md"
-    prompt.write_text("Classify the review as one of: {labels}. Answer with one word.\n")
-    found = document(f"evaluate reviews --prompt {prompt}", capsys)
+    said("init mail.csv", capsys)
+    prompt = Path("prompt.md")
+    prompt.write_text("Classify the message as one of: {labels}. Answer with one word.\n")
+    found = document(f"evaluate task.yaml --prompt {prompt}", capsys)
+    assert found["n"] == 12
     assert found["decoding"] == "label scoring"
     assert found["missing"] == 0
     assert found["spend"]["spent"]["usd"] == 0

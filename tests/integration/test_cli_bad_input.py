@@ -199,7 +199,9 @@ def _without_rights() -> list[str]:
     return command
 
 
-@pytest.mark.parametrize("command", ["runs", "optimize reviews", "evaluate reviews"])
+@pytest.mark.parametrize(
+    "command", ["runs", "optimize reviews", pytest.param("evaluate reviews", marks=pytest.mark.full)]
+)
 def test_a_home_that_cannot_be_written_is_named(tmp_path: Path, command: str) -> None:
     home = tmp_path / "home"
     home.mkdir(mode=0o555)

@@ -13,7 +13,7 @@ import pytest
 
 from sage_spo.jobs.cli import main
 from sage_spo.seeding import generator
-from sage_spo.tests.commands import ROOT, benchmark, running
+from sage_spo.tests.commands import ROOT, benchmark, benchmark_here, running
 from sage_spo.tests.fakes.acting import ScriptedActor
 from sage_spo.tests.fakes.server import FakeServer
 
@@ -68,7 +68,7 @@ def test_several_methods_give_a_table_differences_json_and_a_plot(
 
 
 @pytest.mark.parametrize(
-    "kills", [2, pytest.param(25, marks=[pytest.mark.full, pytest.mark.timeout(3600)])], ids=["few", "many"]
+    "kills", [1, pytest.param(25, marks=[pytest.mark.full, pytest.mark.timeout(3600)])], ids=["few", "many"]
 )
 def test_killed_at_random_moments_it_resumes_to_the_same_result(
     kills: int, capsys: pytest.CaptureFixture[str], home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -191,9 +191,9 @@ def test_an_environment_that_raises_or_hangs_is_one_line_and_goes_on_when_mended
 
 
 def test_the_benchmark_judges_and_its_last_line_is_json() -> None:
-    small = ("--environments", "drifting:switch,regression:w2-b30", "--methods", "expo,fixed,ucb1", "--rounds", "6")
+    small = ("--environments", "drifting:switch,regression:w2-b30", "--methods", "expo,fixed,ucb1", "--rounds", "4")
     options = [word for one in SMALL for word in ("--option", one)]
-    done = benchmark("decide", *small, "--seeds", "1", "--switch-at", "3", *options)
+    done = benchmark("decide", *small, "--seeds", "1", "--switch-at", "2", *options)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["seconds_per_round"] > 0
@@ -205,6 +205,6 @@ def test_the_benchmark_judges_and_its_last_line_is_json() -> None:
 
 
 def test_the_benchmark_says_what_it_does_not_know() -> None:
-    done = benchmark("decide", "--environments", "no:such")
+    done = benchmark_here("decide", "--environments", "no:such")
     assert done.returncode == 2
     assert "no:such" in done.stderr

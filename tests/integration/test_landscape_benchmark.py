@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sage_spo.tests.commands import ROOT, benchmark
+from sage_spo.tests.commands import ROOT, benchmark, benchmark_here
 
 TOOLS = ROOT / "../shared/tools/landscape"
 FIGURES = {
@@ -62,7 +62,7 @@ def test_a_run_is_judged_and_its_last_line_is_json(tmp_path: Path) -> None:
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(arguments: tuple[str, ...], named: str, tmp_path: Path) -> None:
     (tmp_path / "server.py").touch()  # so that it is all the same whether the benchmark is here
-    done = benchmark("landscape", "--tools", str(tmp_path), *arguments)
+    done = benchmark_here("landscape", "--tools", str(tmp_path), *arguments)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
@@ -88,7 +88,7 @@ def test_rows_are_held_against_one_seed_by_seed(tmp_path: Path) -> None:
     assert found["a"][1:] == ["0.300", "(0.058)", "0.100", "(0.115)", "2", "3"]
     assert found["b"][3:] == ["0.133", "(0.067)", "2", "3"]
     assert list(found)[-1] == "b"
-    wrong = benchmark("paired", str(rows), "--against", "c")
+    wrong = benchmark_here("paired", str(rows), "--against", "c")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "there is no row 'c'" in wrong.stderr
 

@@ -28,7 +28,9 @@ async def turns_so_far(home: Path) -> list[Turn]:
         return await store.turns((await store.run("one")).id)
 
 
-@pytest.mark.parametrize(("chooser", "kills"), [("thompson", (0.3, 0.7)), ("exp3", (0.5, 0.9))])
+@pytest.mark.parametrize(
+    ("chooser", "kills"), [("thompson", (0.3, 0.7)), pytest.param("exp3", (0.5, 0.9), marks=pytest.mark.full)]
+)
 def test_killed_twice_in_two_members_turns_it_goes_on_as_if_it_never_had_been(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chooser: str, kills: tuple[float, float]
 ):

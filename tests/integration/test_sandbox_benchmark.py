@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from sage_spo.tests.commands import benchmark
+from sage_spo.tests.commands import benchmark, benchmark_here
 
 LEAKS = {"leaked_fds", "leaked_processes", "leaked_files"}
 FIGURES = LEAKS | {
@@ -36,7 +36,7 @@ def test_a_short_measurement_finds_no_leak_and_its_last_line_is_json() -> None:
 
 @pytest.mark.parametrize("runs", ["0", "many", "-3"])
 def test_wrong_usage_is_exit_code_2(runs: str) -> None:
-    done = benchmark("sandbox", "--runs", runs)
+    done = benchmark_here("sandbox", "--runs", runs)
     assert done.returncode == 2
     assert done.stdout == ""
     assert "--runs" in done.stderr

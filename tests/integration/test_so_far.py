@@ -39,8 +39,15 @@ def call(server: FakeServer, *more: str) -> list[str]:
     return ["optimize", "reviews", "--strategy", "random", *target, "--budget", BUDGET, "--run", "mine", *more]
 
 
-@pytest.mark.parametrize("after", [FOUND, CERTIFIES])
-@pytest.mark.parametrize(("fault", "code"), [("quota", 1), ("503", 75)])
+@pytest.mark.parametrize(
+    ("after", "fault", "code"),
+    [
+        (FOUND, "503", 75),
+        (CERTIFIES, "quota", 1),
+        pytest.param(FOUND, "quota", 1, marks=pytest.mark.full),
+        pytest.param(CERTIFIES, "503", 75, marks=pytest.mark.full),
+    ],
+)
 def test_it_names_the_best_prompt_so_far_and_how_to_go_on(
     server: FakeServer, capsys: Captured, tmp_path: Path, after: int, fault: Fault, code: int
 ) -> None:

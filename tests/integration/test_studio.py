@@ -15,6 +15,7 @@ import pytest
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
+from sage_spo.tests.fakes.causes import tickets, written
 from sage_spo.traces.rows import Run
 from sage_spo.traces.store import RunStore
 
@@ -26,6 +27,8 @@ class Server:
     url: str
     home: Path
     """Its SAGE_HOME."""
+    task: str
+    """A small task for the embedded model, which is the target where none is named."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with (folder / "server.log").open("wb") as log:
         environment = os.environ | {"SAGE_HOME": str(home)}
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-    yield Server(f"http://127.0.0.1:{port}", home)
+    yield Server(f"http://127.0.0.1:{port}", home, str(written(tickets((30, 12, 18)), folder)))
     process.terminate()
     process.wait(timeout=30)
 
@@ -91,7 +94,16 @@ async def test_the_server_serves_optimize_with_a_small_form_and_a_run_that_ends(
 
     thread = await client.threads.create()
     answer = await client.runs.wait(
-        thread["thread_id"], assistant["assistant_id"], input={}, context={"budget": "target_calls=520"}
+        thread["thread_id"], assistant["assistant_id"], input={}, context={"budget": "target_calls=20"}
+    )
+    assert isinstance(answer, dict)
+    assert answer["verdict"] == "budget too small"
+    thread = await client.threads.create()
+    answer = await client.runs.wait(
+        thread["thread_id"],
+        assistant["assistant_id"],
+        input={"task": server.task},
+        context={"budget": "target_calls=180"},
     )
     assert isinstance(answer, dict)
     assert answer["verdict"] in ("improved", "not certified", "unchanged", "inconclusive")
@@ -102,7 +114,7 @@ async def test_the_server_serves_optimize_with_a_small_form_and_a_run_that_ends(
         await store.close()
     assert run.status == "finished"
     assert run.result is not None
-    assert run.result["spend"]["spent"]["target_calls"] <= 520
+    assert run.result["spend"]["spent"]["target_calls"] <= 180
 
 
 async def test_the_server_serves_sage_with_its_roles_as_nodes_and_a_run_that_diagnoses(server: Server):
@@ -118,7 +130,10 @@ async def test_the_server_serves_sage_with_its_roles_as_nodes_and_a_run_that_dia
 
     thread = await client.threads.create()
     answer = await client.runs.wait(
-        thread["thread_id"], assistant["assistant_id"], input={}, context={"budget": "target_calls=560"}
+        thread["thread_id"],
+        assistant["assistant_id"],
+        input={"task": server.task},
+        context={"budget": "target_calls=220"},
     )
     assert isinstance(answer, dict)
     assert answer["verdict"] in ("improved", "not certified", "unchanged", "inconclusive")

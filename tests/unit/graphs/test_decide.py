@@ -313,18 +313,27 @@ class Prices:
         return Outcome({"cheap": 20.0, "dear": 110.0}[action], means=(20.0,))
 
 
-@pytest.mark.parametrize("method", ["ucb1", "discounted-ucb", "thompson"])
-@pytest.mark.parametrize(("goal", "best"), [("maximise", "dear"), ("minimise", "cheap")])
+@pytest.mark.parametrize(
+    ("method", "goal", "best"),
+    [
+        ("ucb1", "maximise", "dear"),
+        ("ucb1", "minimise", "cheap"),
+        ("discounted-ucb", "maximise", "dear"),
+        ("thompson", "minimise", "cheap"),
+        pytest.param("discounted-ucb", "minimise", "cheap", marks=pytest.mark.full),
+        pytest.param("thompson", "maximise", "dear", marks=pytest.mark.full),
+    ],
+)
 async def test_reference_lines_see_values_as_parts_of_their_range(
     method: str, goal: str, best: str, home: Path
 ) -> None:
     with FakeServer(ScriptedActor()) as server:
         options = {**SMALL, "exemplars": "learned"}
-        run = run_of(await decided(server, Prices(goal), method, rounds=60, options=options))
+        run = run_of(await decided(server, Prices(goal), method, rounds=40, options=options))
         assert server.log == []  # nothing is shown to anybody, so that nothing is embedded
     assert all(score is not None and 0 <= score <= 1 for score in run.scores)
     _, actions = await rows_of(home, run.run_id)
-    assert sum(action.action == best for action in actions if action.round > 30) > 20
+    assert sum(action.action == best for action in actions if action.round > 20) > 13
     assert all(action.means == () for action in actions)  # of one action they say nothing
 
 
@@ -399,7 +408,7 @@ STORY = {"figure", "curve", "scores", "arms", "entropy", "distance", "meta_promp
 async def test_stopped_in_any_round_it_goes_on_to_the_same_result(environment: str, name: str, home: Path) -> None:
     with FakeServer(ScriptedActor(sloppy=0.1)) as server:
         whole = run_of(await decided(server, environment, name, rounds=4))
-        for stop in (1, 3, 4):
+        for stop in (1, 4):
             control = RunControl()
 
             def listen(event: str, fields: dict[str, Any], stop: int = stop, control: RunControl = control) -> None:

@@ -33,7 +33,7 @@ def test_a_better_prompt_is_found_and_proven(strategy: str):
 
 
 def test_where_no_prompt_helps_the_seed_is_returned_and_it_says_so():
-    result = optimize(make_task(), target=stubborn, budget="target_calls=900")
+    result = optimize(make_task(), target=stubborn, budget="target_calls=900", sandbox="none")
     assert result.verdict in ("unchanged", "not certified")
     assert result.prompt == result.seed_prompt
     assert "Keep the seed prompt" in result.sentence
@@ -68,7 +68,7 @@ def test_a_target_that_fails_now_and_then_costs_those_answers_and_not_the_run():
             raise RuntimeError("out of order")
         return answer(messages, example)
 
-    result = optimize(make_task(), target=fragile, budget="target_calls=1200")
+    result = optimize(make_task(), target=fragile, budget="target_calls=1200", sandbox="none")
     assert result.verdict in ("improved", "inconclusive", "unchanged", "not certified")
     assert result.spend["by_role"]["target"]["missing"] > 0
 
@@ -92,7 +92,7 @@ def test_a_second_run_on_the_same_test_split_has_a_stricter_error_rate():
 
 
 def test_the_same_seed_gives_the_same_run_whatever_the_cache_holds():
-    runs = [optimize(make_task(), target=answer, budget="target_calls=1000", seed=3) for _ in range(2)]
+    runs = [optimize(make_task(), target=answer, budget="target_calls=1000", seed=3, sandbox="none") for _ in range(2)]
     assert runs[0].best == runs[1].best
     calls = [r.spend["spent"]["target_calls"] for r in runs]
     assert calls[0] == calls[1]
@@ -100,7 +100,7 @@ def test_the_same_seed_gives_the_same_run_whatever_the_cache_holds():
 
 
 async def test_cancelled_in_the_middle_it_resumes_to_the_same_result(home: Path):
-    undisturbed = await aoptimize(make_task(), target=answer, budget="target_calls=1200", seed=5)
+    undisturbed = await aoptimize(make_task(), target=answer, budget="target_calls=1200", seed=5, sandbox="none")
     again = make_task()
     renamed = replace(again, seed_prompt=Prompt(components=dict(again.seed_prompt.components)))
 
@@ -109,7 +109,9 @@ async def test_cancelled_in_the_middle_it_resumes_to_the_same_result(home: Path)
         return answer(messages, example)
 
     slow.__name__ = "answer"
-    running = asyncio.create_task(aoptimize(renamed, target=slow, budget="target_calls=1200", seed=5, run="cut"))
+    running = asyncio.create_task(
+        aoptimize(renamed, target=slow, budget="target_calls=1200", seed=5, run="cut", sandbox="none")
+    )
     await asyncio.sleep(0.6)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -120,12 +122,18 @@ async def test_cancelled_in_the_middle_it_resumes_to_the_same_result(home: Path)
     assert resumed.spend["spent"]["target_calls"] == undisturbed.spend["spent"]["target_calls"]
 
 
-@pytest.mark.parametrize("iterations", [30, pytest.param(200, marks=pytest.mark.full)])
+@pytest.mark.parametrize("iterations", [16, pytest.param(200, marks=pytest.mark.full)])
 def test_a_checkpoint_stays_small_over_many_iterations(iterations: int, home: Path):
     options = {"iterations": iterations, "candidates": 2}
     rules = {"finalists": 1, "max_race": 24}
     result = optimize(
-        make_task(), target=stubborn, budget="target_calls=100000", options=options, rules=rules, certify=False
+        make_task(),
+        target=stubborn,
+        budget="target_calls=100000",
+        options=options,
+        rules=rules,
+        certify=False,
+        sandbox="none",
     )
     assert result.iterations == iterations
     with sqlite3.connect(home / "checkpoints.sqlite") as db:
