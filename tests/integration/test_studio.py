@@ -44,7 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with (folder / "server.log").open("wb") as log:
         environment = os.environ | {"SAGE_HOME": str(home)}
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-    yield Server(f"http://127.0.0.1:{port}", home, str(written(tickets((30, 12, 18)), folder)))
+    yield Server(f"http://127.0.0.1:{port}", home, str(written(tickets((12, 6, 6)), folder)))
     process.terminate()
     process.wait(timeout=30)
 
@@ -103,7 +103,7 @@ async def test_the_server_serves_optimize_with_a_small_form_and_a_run_that_ends(
         thread["thread_id"],
         assistant["assistant_id"],
         input={"task": server.task},
-        context={"budget": "target_calls=180"},
+        context={"budget": "target_calls=80"},
     )
     assert isinstance(answer, dict)
     assert answer["verdict"] in ("improved", "not certified", "unchanged", "inconclusive")
@@ -114,7 +114,7 @@ async def test_the_server_serves_optimize_with_a_small_form_and_a_run_that_ends(
         await store.close()
     assert run.status == "finished"
     assert run.result is not None
-    assert run.result["spend"]["spent"]["target_calls"] <= 180
+    assert run.result["spend"]["spent"]["target_calls"] <= 80
 
 
 async def test_the_server_serves_sage_with_its_roles_as_nodes_and_a_run_that_diagnoses(server: Server):
@@ -133,7 +133,7 @@ async def test_the_server_serves_sage_with_its_roles_as_nodes_and_a_run_that_dia
         thread["thread_id"],
         assistant["assistant_id"],
         input={"task": server.task},
-        context={"budget": "target_calls=220"},
+        context={"budget": "target_calls=100"},
     )
     assert isinstance(answer, dict)
     assert answer["verdict"] in ("improved", "not certified", "unchanged", "inconclusive")

@@ -101,7 +101,7 @@ PICKED = {"estimate": "mean", "holdout": 60}
 
 @pytest.mark.parametrize("name", [n for n in STRATEGIES if n != NAME])
 def test_one_that_shares_with_nobody_does_what_it_does_alone(name: str, home: Path):
-    same = {"iterations": 3, "rules": PICKED if name == "picked" else {}}
+    same = {"iterations": 2, "rules": PICKED if name == "picked" else {}}
     _, *alone = left(home, run(name, init="seed", **same).run_id)
     turns, *found = left(home, run(members=name, **same).run_id)
     assert {t.strategy for t in turns} == {name}
