@@ -31,7 +31,7 @@ def outcome(path: Path) -> tuple[list[object], dict[str, np.ndarray]]:
     return list(Book(path).waiting(0)), found[1]
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(60, marks=pytest.mark.full)])
+@pytest.mark.parametrize("kills", [2, pytest.param(60, marks=pytest.mark.full)])
 def test_killed_at_random_moments_it_loses_nothing_and_comes_to_the_same(tmp_path: Path, kills: int) -> None:
     rng = generator(0, "kills", kills)
     taken: list[int] = []
