@@ -115,7 +115,7 @@ def test_a_second_process_is_refused_and_readers_hold_up_nobody(
 ) -> None:
     server.latency = 0.1
     with running(*optimize(server)) as first:
-        server.wait_for_requests(30, 60)
+        server.wait_for_requests(30, 180)
         for arguments in (["resume", NAME], optimize(server)):
             capsys.readouterr()
             assert main(arguments) == 2
@@ -135,7 +135,7 @@ def test_a_run_without_its_checkpoint_begins_anew_and_asks_nothing_twice(
     server: FakeServer, undisturbed: dict[str, Any], home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with running(*optimize(server)) as first:
-        server.wait_for_requests(400, 60)
+        server.wait_for_requests(400, 180)
         first.kill()
     for path in home.glob("checkpoints.sqlite*"):
         path.unlink()
