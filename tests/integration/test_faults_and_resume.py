@@ -199,7 +199,9 @@ def test_without_credit_it_ends_at_once_and_resumes_with_what_was_found(undistur
         assert story(resume("poor")) == undisturbed
 
 
-@pytest.mark.parametrize("reply", ["", "no idea", "x" * 200_000])
+@pytest.mark.parametrize(
+    "reply", ["", "no idea", "x" * 200_000, pytest.param("I cannot help with that.", marks=pytest.mark.full)]
+)
 def test_a_model_that_answers_garbage_ends_with_an_honest_verdict(reply: str):
     with FakeServer(lambda request: reply) as server:
         result = optimize("reviews", base_url=server.url, **RUN | {"budget": "target_calls=500"})
