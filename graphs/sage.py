@@ -171,11 +171,11 @@ async def diagnostician(session: Session, state: SageState) -> Update:
             unseen=frozenset(e.id for e in session.panels.panel(iteration)),
         )
         desk, small, champion = session.desk, options.profile == "small", session.prompt(state["champion"])
+        # Once the causes that many failures share are mended, half of the requests look closely at one answer each.
+        closely = bool(session.task.labels) and not hidden(session, champion, iteration)
 
         async def opinion(number: int) -> list[Draft]:
-            # Once the causes that many failures share are mended, half of the requests look closely at one answer each.
-            close = number % 2 == 1 and session.task.labels and not hidden(session, champion, iteration)
-            focus = iteration * options.opinions // 2 + number // 2 if close else None
+            focus = iteration * options.opinions // 2 + number // 2 if closely and number % 2 == 1 else None
             return await diagnose(
                 diagnosis.beside(workspace, number),
                 desk,
